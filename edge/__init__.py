@@ -1,0 +1,1 @@
+"""What runs on the device: interpreter, segmenter, sources, benchmark. Never imports TensorFlow by itself."""

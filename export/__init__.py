@@ -1,0 +1,1 @@
+"""From a Keras model to `.tflite` files: quantization levels, metadata, contract, delegation report, gates."""

@@ -1,0 +1,1 @@
+"""Pictures on disk on their way into training: download, prepare, input pipeline."""

@@ -1,0 +1,74 @@
+"""From the network's answer to the document: which quad, and how sure.
+
+Stands apart because device, benchmark and training read one answer in one way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unetlite.vision.contract import OutputSpec
+from unetlite.vision.mask import largest_region, level_points
+from unetlite.vision.preprocess import Placement
+from unetlite.vision.quad import Quad, fit_quad, quad_mask
+
+MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a picture holds.
+
+    Attributes:
+        quad: (4, 2) float32 pixels of the picture, clockwise from the top-left; None where there is no document.
+        confidence: 0..1, also of what was not taken for a document.
+    """
+
+    quad: Quad | None
+    confidence: float
+
+
+def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:
+    """The probability that a pixel is part of a document.
+
+    Args:
+        output: (H, W, 1) float32 sigmoid, or (H, W, N) float32 softmax, background first.
+        spec: the contract's output.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+    """
+    return output[..., 0] if spec.kind == "sigmoid" else 1.0 - output[..., 0]
+
+
+def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
+    """Find the one document that a probability map shows best.
+
+    Confidence is how four-sided the answer is (IoU of the region and the fitted quad within the map) times how
+    sure the network is inside the quad (mean probability).
+
+    Args:
+        probability: (h, w) float32, from `document_probability`.
+        placement: how the picture was fitted into the input.
+        spec: the contract's output: threshold and least confidence.
+    """
+    map_h, map_w = probability.shape
+    region = largest_region(probability, spec.threshold)
+    area = int(region.sum())
+    if area < MIN_AREA_SHARE * map_h * map_w:
+        return Finding(None, 0.0)
+    outline = level_points(probability, region, spec.threshold)
+    quad = fit_quad(placement.to_image(outline, (map_w, map_h)))
+    if quad is None:
+        return Finding(None, 0.0)
+    inside = quad_mask(_image_to_map(quad, placement, (map_w, map_h)), (map_h, map_w))
+    overlap, union = int((inside & region).sum()), int((inside | region).sum())
+    confidence = float(probability[inside].mean()) * overlap / union if overlap else 0.0
+    return Finding(quad if confidence >= spec.min_confidence else None, confidence)
+
+
+def _image_to_map(quad: Quad, placement: Placement, map_size_wh: tuple[int, int]) -> np.ndarray:
+    points = placement.to_input(quad)
+    return (points + 0.5) * np.divide(map_size_wh, placement.input_size_wh) - 0.5

@@ -1,0 +1,115 @@
+"""Pictures in and out of files: always uint8 RGB, upright, whole.
+
+Stands apart because every decoder quirk (channel order, EXIF, bit depth, truncated files) is mended here once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from unetlite.vision.errors import ImageError, OutputError
+from unetlite.vision.files import write_bytes
+
+RgbImage = np.ndarray  # (H, W, 3) uint8, RGB
+
+IMAGE_SUFFIXES = frozenset(
+    [".bmp", ".dib", ".jpeg", ".jpg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".pbm", ".pgm", ".ppm", ".pnm", ".tif", ".tiff", ".exr", ".hdr", ".pic"]
+)
+
+
+def is_image_path(path: Path) -> bool:
+    """Whether the suffix is one of a picture that OpenCV may read."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def read_image(path: Path) -> RgbImage:
+    """Read a picture as it is meant to be seen.
+
+    Any format and bit depth that OpenCV decodes; grey becomes RGB, alpha is dropped, deeper than 8 bits is
+    scaled down from the full range of its type (float pictures from 0..1), EXIF orientation is applied.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+
+    Raises:
+        ImageError: no such file, or empty, truncated, or no picture.
+    """
+    content = _read_file(Path(path))
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if pixels is None or pixels.size == 0:
+        raise ImageError(f"{path}: expected a picture, got {len(content)} bytes that no decoder takes; check the file")
+    return cv2.cvtColor(_to_uint8(pixels), cv2.COLOR_BGR2RGB)
+
+
+def read_levels(path: Path) -> np.ndarray:
+    """Read a picture whose values mean something by themselves (a mask): one channel, nothing scaled.
+
+    Returns:
+        (H, W) uint8 or uint16: the first channel where there are several, upright as `read_image` has it.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    content = _read_file(Path(path))
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.size == 0:
+        raise ImageError(f"{path}: expected a mask picture, got {len(content)} bytes that no decoder takes")
+    return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 0])
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: expected a picture, but there is no such file; check the path") from error
+    except OSError as error:
+        raise ImageError(f"{path}: could not be read: {error.strerror}; check the path and its permissions") from error
+    if not content:
+        raise ImageError(f"{path}: expected a picture, got an empty file; copy it again")
+    # Decoders fill what is missing with grey and say nothing, so the end marks are looked for here.
+    truncated = (content.startswith(b"\x89PNG") and b"IEND" not in content[-64:]) or (
+        content.startswith(b"\xff\xd8\xff") and b"\xff\xd9" not in content
+    )
+    if truncated:
+        raise ImageError(f"{path}: expected a whole picture, got a truncated one ({len(content)} bytes); copy it again")
+    return content
+
+
+def _to_uint8(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        return (pixels >> 8).astype(np.uint8)
+    if np.issubdtype(pixels.dtype, np.floating):
+        return (np.clip(np.nan_to_num(pixels), 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    span = np.iinfo(pixels.dtype)
+    return ((pixels.astype(np.float64) - span.min) * (255.0 / (span.max - span.min))).astype(np.uint8)
+
+
+def write_image(path: Path, image: np.ndarray, *, jpeg_quality: int = 95, overwrite: bool = True) -> None:
+    """Write a picture atomically, in the format of the suffix.
+
+    Args:
+        path: the file; its folder is made.
+        image: (H, W, 3) uint8 RGB, or (H, W) uint8 or bool (bool becomes 0 and 255).
+        jpeg_quality: 1..100, for JPEG alone.
+        overwrite: replace a file that exists.
+
+    Raises:
+        OutputError: a suffix that OpenCV cannot write, a file that exists, a full disk.
+    """
+    path = Path(path)
+    if image.dtype == np.bool_:
+        image = image.astype(np.uint8) * 255
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if path.suffix.lower() in (".jpg", ".jpeg") else []
+    try:
+        written, encoded = cv2.imencode(path.suffix, pixels, options)
+    except cv2.error as error:
+        raise OutputError(f"{path}: no writer for pictures named '*{path.suffix}'; use .png or .jpg") from error
+    if not written:
+        raise OutputError(f"{path}: the picture could not be encoded as '{path.suffix}'; use .png or .jpg")
+    write_bytes(path, encoded.tobytes(), overwrite=overwrite)

@@ -1,0 +1,133 @@
+"""One way for a picture into the network, and the way back for coordinates.
+
+Stands apart because training, calibration, export's check, benchmark and device must feed identical bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from unetlite.vision.contract import InputSpec
+from unetlite.vision.image import RgbImage
+
+LETTERBOX_GREY = 114  # neither card nor shadow; the value Ultralytics pads with
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture lies inside the network's input: input = (image + 0.5) * scale - 0.5 + offset.
+
+    Attributes:
+        image_size_wh: pixels of the picture.
+        input_size_wh: pixels of the network's input.
+        scale_xy: input pixels per picture pixel.
+        offset_xy: input pixels left of and above the picture.
+    """
+
+    image_size_wh: tuple[int, int]
+    input_size_wh: tuple[int, int]
+    scale_xy: tuple[float, float]
+    offset_xy: tuple[int, int]
+
+    def to_input(self, points: np.ndarray) -> np.ndarray:
+        """Picture pixels (..., 2) to input pixels, float64; pixel centres at integers."""
+        return (np.asarray(points, np.float64) + 0.5) * self.scale_xy - 0.5 + self.offset_xy
+
+    def to_image(self, points: np.ndarray, map_size_wh: tuple[int, int] | None = None) -> np.ndarray:
+        """Input pixels (..., 2), or pixels of an output map of another size, to picture pixels, float64."""
+        points = np.asarray(points, np.float64)
+        if map_size_wh is not None:
+            points = (points + 0.5) * np.divide(self.input_size_wh, map_size_wh) - 0.5
+        return (points - self.offset_xy + 0.5) / self.scale_xy - 0.5
+
+    def map_to_image(self, output_map: np.ndarray) -> np.ndarray:
+        """Bring a map of the network's output to the picture's size.
+
+        Args:
+            output_map: (h, w) float32 or uint8.
+
+        Returns:
+            (H, W) of the same dtype, bilinear, the letterbox's bars cut off.
+        """
+        map_h, map_w = output_map.shape
+        step_x, step_y = np.divide(self.input_size_wh, (map_w, map_h)) / self.scale_xy  # picture px per map px
+        corner_x, corner_y = self.to_image(np.zeros(2), (map_w, map_h))
+        matrix = np.array([[step_x, 0.0, corner_x], [0.0, step_y, corner_y]])
+        return cv2.warpAffine(
+            output_map, matrix, self.image_size_wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+
+
+def place(image_size_wh: tuple[int, int], spec: InputSpec) -> Placement:
+    """How a picture of this size is fitted into the network's input: stretched, or scaled and centred."""
+    width, height = image_size_wh
+    input_w, input_h = spec.size_wh
+    if spec.fit == "stretch":
+        return Placement((width, height), spec.size_wh, (input_w / width, input_h / height), (0, 0))
+    scale = min(input_w / width, input_h / height)
+    inner_w, inner_h = _inner_size((width, height), scale)
+    offset = ((input_w - inner_w) // 2, (input_h - inner_h) // 2)
+    return Placement((width, height), spec.size_wh, (inner_w / width, inner_h / height), offset)
+
+
+def _inner_size(size_wh: tuple[int, int], scale: float) -> tuple[int, int]:
+    return max(1, round(size_wh[0] * scale)), max(1, round(size_wh[1] * scale))
+
+
+def preprocess(image: RgbImage, spec: InputSpec) -> tuple[np.ndarray, Placement]:
+    """Fit a picture into the network's input.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        spec: the contract's input.
+
+    Returns:
+        (h, w, 3) uint8 RGB of `spec.size_wh`, averaged over areas when shrinking, bilinear when growing,
+        and the placement that leads back.
+    """
+    placement = place((image.shape[1], image.shape[0]), spec)
+    return _fit(image, placement, LETTERBOX_GREY), placement
+
+
+def preprocess_mask(mask: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """Fit a ground-truth mask as `preprocess` fits its picture.
+
+    Args:
+        mask: (H, W) uint8 class indices.
+        spec: the contract's input.
+
+    Returns:
+        (h, w) uint8 class indices: of each output pixel the class that covers most of it; letterbox bars are 0.
+    """
+    placement = place((mask.shape[1], mask.shape[0]), spec)
+    classes = np.unique(mask)
+    if len(classes) == 1:
+        coverage_index = np.zeros((placement.input_size_wh[1], placement.input_size_wh[0]), np.intp)
+    else:
+        covers = [_fit((mask == value).astype(np.uint8) * 255, placement, 0) for value in classes]
+        coverage_index = np.argmax(np.stack(covers), axis=0)
+    fitted = classes[coverage_index].astype(np.uint8)
+    inside = _fit(np.ones_like(mask, np.uint8), placement, 0)
+    return fitted * inside
+
+
+def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:
+    inner = tuple(round(size * s) for size, s in zip(placement.image_size_wh, placement.scale_xy, strict=True))
+    shrinking = inner[0] <= image.shape[1] and inner[1] <= image.shape[0]
+    resized = cv2.resize(image, inner, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    input_w, input_h = placement.input_size_wh
+    if inner == (input_w, input_h):
+        return resized
+    left, top = placement.offset_xy
+    canvas = np.full((input_h, input_w, *image.shape[2:]), padding, np.uint8)
+    canvas[top : top + inner[1], left : left + inner[0]] = resized
+    return canvas
+
+
+def to_real(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
+    """uint8 pixels to the real values that a float network was trained on, float32: 0 is low, 255 is high."""
+    low, high = spec.real_range
+    return pixels.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low)
