@@ -44,6 +44,10 @@ class MissingExtraError(UnetliteError, ImportError):
     """An optional dependency that is not installed; the message names the exact `pip install`."""
 
 
+class SettingsError(UnetliteError, ValueError):
+    """Options that do not fit each other, or the model they are meant for."""
+
+
 class OutputError(UnetliteError, OSError):
     """A result that could not be written."""
 

@@ -16,7 +16,8 @@ from unetlite.vision.files import write_bytes
 RgbImage = np.ndarray  # (H, W, 3) uint8, RGB
 
 IMAGE_SUFFIXES = frozenset(
-    [".bmp", ".dib", ".jpeg", ".jpg", ".jpe", ".jp2", ".png", ".webp", ".avif", ".pbm", ".pgm", ".ppm", ".pnm", ".tif", ".tiff", ".exr", ".hdr", ".pic"]
+    [".bmp", ".dib", ".jpeg", ".jpg", ".jpe", ".jp2", ".png", ".webp", ".avif"]
+    + [".pbm", ".pgm", ".ppm", ".pnm", ".tif", ".tiff", ".exr", ".hdr", ".pic"]
 )
 
 

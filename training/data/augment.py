@@ -1,0 +1,72 @@
+"""Random changes to a picture and its mask together, in the network's input size.
+
+Stands apart from the pipeline: plain NumPy and OpenCV on one pair, seeded, looked at as pictures in the tests.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def augment(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One random view of a pair.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        mask: (H, W) uint8 class indices.
+        rng: the only source of chance.
+
+    Returns:
+        Both, of the same shapes and dtypes: mirrored, turned, scaled, tilted together; the picture's light,
+        colour, sharpness and noise changed alone.
+    """
+    image, mask = _move(image, mask, rng)
+    image = _colour(image, rng)
+    return _degrade(image, rng), mask
+
+
+def _move(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    if rng.random() < 0.5:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    if rng.random() < 0.25:
+        image, mask = image[::-1], mask[::-1]
+    if rng.random() < 0.15:
+        return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+    height, width = mask.shape
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    centre = np.array([width, height], np.float32) / 2
+    angle = rng.normal(0, np.radians(8)) if rng.random() < 0.8 else rng.uniform(-np.pi, np.pi)
+    zoom = np.exp(rng.normal(0, 0.18))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32) * zoom
+    moved = (corners - centre) @ turn.T + centre
+    moved += rng.normal(0, 0.04, (4, 2)) * (width, height) + rng.normal(0, 0.05, 2) * (width, height)
+    matrix = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+    # Reflected pictures would show a second document without a truth of its own, so edges are stretched instead.
+    image = cv2.warpPerspective(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    mask = cv2.warpPerspective(mask, matrix, (width, height), flags=cv2.INTER_NEAREST)
+    return image, mask
+
+
+def _colour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    gain = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.12, 3))
+    if rng.random() < 0.1:
+        gain *= np.exp(rng.normal(0, 0.5, 3))  # coloured light
+    curve = np.clip(np.linspace(0, 1, 256)[:, None] * gain, 0, 1) ** np.exp(rng.normal(0, 0.2))
+    contrast = np.exp(rng.normal(0, 0.15))
+    curve = np.clip((curve - 0.5) * contrast + 0.5 + rng.normal(0, 0.05), 0, 1)
+    table = (curve * 255 + 0.5).astype(np.uint8)[None]  # (1, 256, 3)
+    image = cv2.LUT(image, table)
+    if rng.random() < 0.15:
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        image = cv2.addWeighted(image, 0.2, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), 0.8, 0)
+    return image
+
+
+def _degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if rng.random() < 0.2:
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.5)))
+    if rng.random() < 0.3:
+        noise = rng.normal(0, rng.uniform(1, 8), image.shape).astype(np.float32)
+        image = np.clip(image + noise, 0, 255).astype(np.uint8)
+    return image

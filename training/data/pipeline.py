@@ -1,0 +1,110 @@
+"""From samples on disk to batches, with tf.data.
+
+Stands apart from `fit`: the bytes it feeds come from `unetlite.vision.preprocess`, and a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from unetlite.training.data.augment import augment
+from unetlite.vision.contract import InputSpec
+from unetlite.vision.dataset import Sample, read_truth
+from unetlite.vision.errors import UnetliteError
+from unetlite.vision.image import read_image
+from unetlite.vision.preprocess import preprocess, preprocess_mask, to_real
+
+CACHE_BYTES = 6 << 30  # fitted pictures are kept in memory up to this size, 256 kB each at 256x256
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the network answers with: output map size in pixels and number of classes."""
+
+    size_wh: tuple[int, int]
+    num_classes: int
+
+
+def load_pair(sample: Sample, spec: InputSpec, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture and its truth, fitted into the input.
+
+    Returns:
+        (h, w, 3) uint8 RGB and (h, w) uint8 class indices.
+
+    Raises:
+        ImageError, GroundTruthError: as the readers in `unetlite.vision` do.
+    """
+    image = read_image(sample.image)
+    truth = read_truth(sample, image.shape[:2], num_classes)
+    return preprocess(image, spec)[0], preprocess_mask(truth.classes, spec)
+
+
+def coverage(mask: np.ndarray, target: Target) -> np.ndarray:
+    """The share of each output pixel that each class covers.
+
+    Args:
+        mask: (H, W) uint8 class indices; H and W are multiples of the target's size.
+
+    Returns:
+        (h, w, 1) float32 of the document for two classes, (h, w, N) float32 for N.
+    """
+    width, height = target.size_wh
+    blocks = mask.reshape(height, mask.shape[0] // height, width, mask.shape[1] // width)
+    classes = [1] if target.num_classes == 2 else range(target.num_classes)
+    return np.stack([(blocks == value).mean(axis=(1, 3), dtype=np.float32) for value in classes], axis=-1)
+
+
+def make_dataset(
+    samples: Sequence[Sample],
+    spec: InputSpec,
+    target: Target,
+    batch_size: int,
+    errors: list[UnetliteError],
+    *,
+    augment_seed: int | None = None,
+) -> Any:
+    """A tf.data.Dataset of batches.
+
+    Args:
+        errors: receives the error of a sample that cannot be read; TensorFlow itself passes on its text alone.
+        augment_seed: shuffle and augment with this seed; None feeds each picture once, in order, as it is.
+
+    Returns:
+        Dataset of (B, H, W, 3) float32 in the spec's real range and (B, h, w, 1 or N) float32 coverage.
+    """
+    store: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    width, height = spec.size_wh
+    keep = len(samples) * width * height * 4 <= CACHE_BYTES
+
+    def fetch(index: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        i = int(index)
+        try:
+            pair = store.get(i) or load_pair(samples[i], spec, target.num_classes)
+        except UnetliteError as error:
+            errors.append(error)
+            raise
+        if keep:
+            store[i] = pair
+        if augment_seed is not None:
+            pair = augment(*pair, np.random.default_rng(int(seed) & (2**63 - 1)))
+        return to_real(pair[0], spec), coverage(pair[1], target)
+
+    def shaped(index: Any, seed: Any) -> tuple[Any, Any]:
+        x, y = tf.numpy_function(fetch, [index, seed], [tf.float32, tf.float32])
+        x.set_shape((height, width, 3))
+        y.set_shape((target.size_wh[1], target.size_wh[0], 1 if target.num_classes == 2 else target.num_classes))
+        return x, y
+
+    order = tf.data.Dataset.range(len(samples))
+    if augment_seed is not None:
+        order = order.shuffle(len(samples), seed=augment_seed, reshuffle_each_iteration=True)
+        seeds = tf.data.Dataset.random(seed=augment_seed, rerandomize_each_iteration=True)
+    else:
+        seeds = tf.data.Dataset.range(len(samples))
+    pairs = tf.data.Dataset.zip((order, seeds)).map(shaped, num_parallel_calls=tf.data.AUTOTUNE)
+    return pairs.batch(batch_size, drop_remainder=False).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,173 @@
+"""One training run: data, network, AdamW, checkpoints, TensorBoard, and what is written at the end.
+
+Stands apart as the only place that keeps state over time; everything it uses is a function elsewhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from unetlite.training.data.pipeline import Target, make_dataset
+from unetlite.training.losses import make_loss
+from unetlite.training.metrics import make_metrics
+from unetlite.training.pictures import PredictionPictures
+from unetlite.training.summary import describe_data, summarize, summary_path
+from unetlite.training.unet import PRESETS, build_unet
+from unetlite.vision.contract import InputSpec, OutputSpec
+from unetlite.vision.dataset import Sample, find_samples, split_folder
+from unetlite.vision.errors import DatasetError, OutputError, UnetliteError
+from unetlite.vision.files import atomic_path, write_json
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What shapes a run; the summary repeats it."""
+
+    preset: str = "edge"
+    size_wh: tuple[int, int] | None = None
+    epochs: int = 50
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    loss: str = "dice"
+    class_names: tuple[str, ...] = ("background", "document")
+    patience: int = 10
+    seed: int = 0
+
+
+def train(
+    data: list[Path],
+    model_out: Path,
+    settings: Settings,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    log_dir: Path | None = None,
+    tell: Callable[[str], None] = lambda message: None,
+) -> dict[str, Any]:
+    """Train a U-Net and write the best epoch's model, with its training summary beside it.
+
+    Args:
+        data: prepared data sets (`train/`, `validation/`); one that is named twice counts twice.
+        model_out: a `.keras` or `.h5` file. While training, `NAME.training/` beside it holds what a resume needs.
+        resume: go on after the last whole epoch of an interrupted run with the same arguments.
+        log_dir: for TensorBoard; `NAME.logs` beside the model where None.
+
+    Returns:
+        The training summary.
+
+    Raises:
+        DatasetError, GroundTruthError, ImageError: the data cannot be used.
+        OutputError: the model exists and `overwrite` is false, or the disk refused.
+        SettingsError: settings that do not fit each other.
+    """
+    if model_out.suffix not in (".keras", ".h5"):
+        raise OutputError(f"{model_out}: expected a name ending in .keras or .h5, got '{model_out.suffix}'")
+    if model_out.exists() and not (overwrite or resume):
+        raise OutputError(f"{model_out}: expected a new file, but it exists; choose another or pass --overwrite")
+    num_classes = len(settings.class_names)
+    spec = InputSpec(size_wh=settings.size_wh or PRESETS[settings.preset].size_wh)
+    keras.utils.set_random_seed(settings.seed)
+    model = build_unet(settings.preset, spec.size_wh, num_classes)
+    target = Target((model.output_shape[2], model.output_shape[1]), num_classes)
+    loss = make_loss(settings.loss, num_classes)
+
+    train_samples, validation_samples = _samples(data, "train"), _samples(data, "validation")
+    state = model_out.with_name(f"{model_out.stem}.training")
+    history_file = state / "history.csv"
+    if not resume and state.exists():
+        shutil.rmtree(state)
+    earlier = _read_history(history_file) if resume else []
+    if resume:
+        tell(f"{state}: " + (f"going on after epoch {len(earlier)}" if earlier else "nothing to resume, starting anew"))
+    (state / "backup").mkdir(parents=True, exist_ok=True)
+
+    model.compile(
+        keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, clipnorm=1.0),
+        loss,
+        metrics=make_metrics(num_classes),
+    )
+    errors: list[UnetliteError] = []
+    validation = make_dataset(validation_samples, spec, target, settings.batch_size, errors)
+    best = max((float(row["val_document_iou"]) for row in earlier), default=None)
+    callbacks = [
+        keras.callbacks.BackupAndRestore(str(state / "backup"), double_checkpoint=True, delete_checkpoint=False),
+        keras.callbacks.CSVLogger(str(history_file), append=resume),
+        keras.callbacks.ModelCheckpoint(
+            str(state / f"best{model_out.suffix}"),
+            monitor="val_document_iou",
+            mode="max",
+            save_best_only=True,
+            initial_value_threshold=best,
+        ),
+        keras.callbacks.ReduceLROnPlateau(
+            monitor="val_document_iou", mode="max", factor=0.5, patience=max(2, settings.patience // 3), min_lr=1e-6
+        ),
+        keras.callbacks.EarlyStopping(monitor="val_document_iou", mode="max", patience=settings.patience),
+        keras.callbacks.TensorBoard(str(log_dir or model_out.with_name(f"{model_out.stem}.logs")), write_graph=False),
+    ]
+    callbacks.append(PredictionPictures(callbacks[-1], validation, spec))
+    try:
+        model.fit(
+            make_dataset(
+                train_samples, spec, target, settings.batch_size, errors, augment_seed=settings.seed + len(earlier)
+            ),
+            validation_data=validation,
+            epochs=settings.epochs,
+            callbacks=callbacks,
+            shuffle=False,  # the pipeline does, with a seed
+            verbose=1 if sys.stderr.isatty() else 2,
+        )
+    except tf.errors.OpError as error:
+        raise errors[0] if errors else DatasetError(f"training stopped: {error.message}") from error
+
+    rows = _read_history(history_file)
+    best_row = max(rows, key=lambda row: float(row["val_document_iou"]))
+    output = OutputSpec(kind="sigmoid" if num_classes == 2 else "softmax", class_names=settings.class_names)
+    summary = summarize(
+        spec,
+        output,
+        {"preset": settings.preset, "settings": asdict(settings), "parameters": model.count_params()},
+        [describe_data(root, find_samples(split_folder(root, "train"))) for root in data],
+        {
+            "epochs": len(rows),
+            "best_epoch": int(best_row["epoch"]) + 1,
+            "validation": {
+                "pictures": len(validation_samples),
+                **{name: float(best_row[f"val_{name}"]) for name in ("document_iou", "mean_iou", "dice_coef", "loss")},
+            },
+        },
+    )
+    trained = keras.models.load_model(state / f"best{model_out.suffix}", compile=False)
+    with atomic_path(model_out) as temporary:
+        trained.save(temporary)  # without the optimizer's state, two thirds of a checkpoint
+    write_json(summary_path(model_out), summary)
+    shutil.rmtree(state)
+    return summary
+
+
+def _samples(data: list[Path], split: str) -> list[Sample]:
+    found: list[Sample] = []
+    for root in data:
+        if not (root / split).is_dir():
+            raise DatasetError(
+                f"{root}: expected a prepared data set with {split}/, found none; make one with unet-data prepare"
+            )
+        found.extend(find_samples(root / split))
+    return found
+
+
+def _read_history(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))

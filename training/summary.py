@@ -1,0 +1,61 @@
+"""The training summary: what export and model cards must know of a `.keras` file, as `NAME.training.json` beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from unetlite.vision.contract import InputSpec, OutputSpec
+from unetlite.vision.dataset import Sample
+
+
+def summary_path(model: Path) -> Path:
+    """`models/unet.keras` -> `models/unet.training.json`."""
+    return model.with_name(f"{model.stem}.training.json")
+
+
+def describe_data(root: Path, samples: list[Sample]) -> dict[str, Any]:
+    """Name, licence, number of training pictures and a hash over them (names and contents) of one data set."""
+    manifest: dict[str, Any] = {}
+    for name in ("split.json", "synthesis.json"):
+        if (root / name).is_file():
+            manifest = json.loads((root / name).read_text("utf-8"))
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(sample.image.name.encode())
+        digest.update(hashlib.sha256(sample.image.read_bytes()).digest())
+    return {
+        "name": manifest.get("name", root.resolve().name),
+        "licence": manifest.get("licence"),
+        "pictures": len(samples),
+        "sha256": digest.hexdigest(),
+    }
+
+
+def git_revision() -> str | None:
+    """The commit of the working folder, or None outside of a repository."""
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
+
+
+def summarize(
+    spec: InputSpec, output: OutputSpec, settings: dict[str, Any], data: list[dict[str, Any]], history: dict[str, Any]
+) -> dict[str, Any]:
+    """All of it as JSON-ready values; `input` and `output` use the contract's field names."""
+    return {
+        "input": asdict(spec),
+        "output": asdict(output),
+        **settings,
+        "data": data,
+        **history,
+        "git_revision": git_revision(),
+    }

@@ -1,0 +1,116 @@
+"""The U-Net and its three presets.
+
+Stands apart from losses and fit: this is what gets exported, and it holds Keras's own layers only, so a saved
+model loads anywhere without `custom_objects`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers
+
+from unetlite.vision.errors import SettingsError
+
+
+_BN_MOMENTUM = 0.9  # Keras's 0.99 needs some 500 steps before validation means anything; data sets here are small
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What makes one U-Net of the family.
+
+    Attributes:
+        widths: channels per level from the finest to the bottleneck.
+        size_wh: input size in pixels where the user asks for none.
+        stem_stride: 1 keeps the input's resolution; 4 shrinks it in a strided convolution first, and the answer
+            stays at that size: enlarging it adds no information, costs as much as half the network on a device,
+            and the outline is interpolated between its pixels anyway.
+        transposed: learned upsampling (transposed convolution) in the decoder, else 1x1 convolution and nearest.
+        convolutions: separable convolutions per level, on the way down and on the way up.
+        dropout: share dropped at each encoder level's end, in training only.
+    """
+
+    widths: tuple[int, ...]
+    size_wh: tuple[int, int] = (256, 256)
+    stem_stride: int = 1
+    transposed: bool = False
+    convolutions: tuple[int, int] = (2, 2)
+    dropout: float = 0.0
+
+
+PRESETS = {
+    "reference": Preset((64, 128, 256, 512, 1024), transposed=True, dropout=0.2),  # the original project's network
+    "edge": Preset((24, 48, 96, 160, 192), stem_stride=4, convolutions=(1, 1)),
+    "nano": Preset((16, 32, 64, 96), size_wh=(192, 192), stem_stride=4, convolutions=(1, 1)),
+}
+
+
+def build_unet(
+    preset: str | Preset = "edge", size_wh: tuple[int, int] | None = None, num_classes: int = 2
+) -> Any:
+    """Build an untrained U-Net.
+
+    Args:
+        preset: a name of `PRESETS`, or a Preset.
+        size_wh: input size in pixels, each a multiple of the deepest level's stride; the preset's where None.
+        num_classes: 2 gives one sigmoid channel (the document), more give a softmax over all, background first.
+
+    Returns:
+        keras.Model from (B, H, W, 3) float32 of the contract's real range to (B, H/s, W/s, 1 or N) float32 in
+        [0, 1], s being the stem's stride.
+
+    Raises:
+        SettingsError: a size that the levels do not divide, or fewer than two classes.
+
+    Source: Ronneberger et al., U-Net (2015), arXiv:1505.04597; separable convolutions: Chollet, arXiv:1610.02357.
+    """
+    p = PRESETS[preset] if isinstance(preset, str) else preset
+    size_wh = size_wh or p.size_wh
+    name = f"unet_{preset}" if isinstance(preset, str) else "unet"
+    stride = p.stem_stride * 2 ** (len(p.widths) - 1)
+    if size_wh[0] % stride or size_wh[1] % stride:
+        got = f"{size_wh[0]}x{size_wh[1]}"
+        raise SettingsError(f"expected an input size of multiples of {stride} for {name}, got {got}; change --size")
+    if num_classes < 2:
+        raise SettingsError(f"expected two classes or more (background first), got {num_classes}")
+
+    x = inputs = keras.Input((size_wh[1], size_wh[0], 3), name="image")
+    if p.stem_stride > 1:
+        x = _conv_bn_relu(x, p.widths[0], kernel=2 * p.stem_stride - 1, strides=p.stem_stride)
+    skips = []
+    for level, width in enumerate(p.widths):
+        if level:
+            skips.append(x)
+            x = layers.MaxPooling2D(2)(x)
+        x = _separable_block(x, width, p.convolutions[0])
+        if p.dropout:
+            x = layers.Dropout(p.dropout)(x)
+    for width, skip in zip(reversed(p.widths[:-1]), reversed(skips), strict=True):
+        if p.transposed:
+            x = layers.Conv2DTranspose(width, 2, strides=2, padding="same")(x)
+        else:
+            # The 1x1 convolution before the enlargement runs on a quarter of the pixels.
+            x = _conv_bn_relu(x, width, kernel=1)
+            x = layers.UpSampling2D(2, interpolation="nearest")(x)
+        x = layers.Concatenate()([x, skip])
+        x = _separable_block(x, width, p.convolutions[1])
+    x = layers.Conv2D(1 if num_classes == 2 else num_classes, 1, name="logits")(x)
+    outputs = layers.Activation("sigmoid" if num_classes == 2 else "softmax", name="probability")(x)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _conv_bn_relu(x: Any, width: int, *, kernel: int, strides: int = 1) -> Any:
+    x = layers.Conv2D(width, kernel, strides=strides, padding="same", use_bias=False)(x)
+    x = layers.BatchNormalization(momentum=_BN_MOMENTUM)(x)
+    return layers.ReLU(6.0)(x)
+
+
+def _separable_block(x: Any, width: int, count: int) -> Any:
+    for _ in range(count):
+        x = layers.SeparableConv2D(width, 3, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization(momentum=_BN_MOMENTUM)(x)
+        x = layers.ReLU(6.0)(x)  # bounded, so that int8 needs no wide ranges
+    return x
