@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{target}: could not be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # its folder may not exist: that error is on its way already
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(target: Path, content: bytes, *, overwrite: bool = True) -> None:

@@ -39,8 +39,12 @@ def read_image(path: Path) -> RgbImage:
         ImageError: no such file, or empty, truncated, or no picture.
     """
     content = _read_file(Path(path))
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if pixels is None or pixels.size == 0:
+    encoded = np.frombuffer(content, np.uint8)
+    pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if pixels is None:  # OpenCV 4.11 gives up on one-channel float TIFFs unless asked for what is there
+        pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels is not None and pixels.ndim == 2 else None
+    if pixels is None:
         raise ImageError(f"{path}: expected a picture, got {len(content)} bytes that no decoder takes; check the file")
     return cv2.cvtColor(_to_uint8(pixels), cv2.COLOR_BGR2RGB)
 

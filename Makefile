@@ -1,0 +1,37 @@
+# Two commands set everything up: `make demo` and `make test`. Both start with `make env`.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+EDGE   := .venv-edge
+PACKAGING := setup.cfg pyproject.toml
+
+.PHONY: env demo test test-slow lint clean
+
+# The stamp is written last, so an interrupted installation is done again.
+env: $(VENV)/.stamp
+$(VENV)/.stamp: $(PACKAGING)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[edge,tflite-runtime,train-cpu,export,dev]'
+	touch $@
+
+# A device's environment: no TensorFlow. The tests run the edge package in it.
+$(EDGE)/.stamp: $(PACKAGING)
+	$(PYTHON) -m venv $(EDGE)
+	$(EDGE)/bin/pip install --quiet --disable-pip-version-check --editable '.[edge]'
+	touch $@
+
+demo: $(VENV)/.stamp
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo.sh
+
+test: $(VENV)/.stamp $(EDGE)/.stamp
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.stamp $(EDGE)/.stamp
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.stamp
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(EDGE) demo-output build *.egg-info

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unetlite.vision.contract import InputSpec
+from unetlite.vision.metrics import mask_iou
+from unetlite.vision.preprocess import place, preprocess, preprocess_mask, to_real
+
+SIZES = [(540, 960), (960, 540), (64, 64), (1, 1), (37, 201), (1920, 1080)]
+
+
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("size_wh", SIZES)
+def test_points_come_back_from_the_input_to_where_they_were(fit: str, size_wh: tuple[int, int]) -> None:
+    placement = place(size_wh, InputSpec((256, 192), fit=fit))
+    points = np.array([[0.0, 0.0], [size_wh[0] - 1, size_wh[1] - 1], [-50.0, 12.5]])
+    assert np.allclose(placement.to_image(placement.to_input(points)), points)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("size_wh", SIZES)
+def test_the_input_has_the_contracts_size(fit: str, size_wh: tuple[int, int]) -> None:
+    pixels, _ = preprocess(np.full((size_wh[1], size_wh[0], 3), 9, np.uint8), InputSpec((96, 64), fit=fit))
+    assert pixels.shape == (64, 96, 3)
+    assert pixels.dtype == np.uint8
+
+
+def test_the_corners_of_the_picture_are_the_corners_of_a_stretched_input() -> None:
+    placement = place((540, 960), InputSpec((256, 256)))
+    assert np.allclose(placement.to_input([[-0.5, -0.5], [539.5, 959.5]]), [[-0.5, -0.5], [255.5, 255.5]])
+
+
+def test_a_letterbox_keeps_the_aspect_and_pads_with_grey() -> None:
+    pixels, placement = preprocess(np.zeros((100, 200, 3), np.uint8), InputSpec((64, 64), fit="letterbox"))
+    assert (pixels[:16] == 114).all() and (pixels[48:] == 114).all() and (pixels[16:48] == 0).all()
+    assert placement.scale_xy == (0.32, 0.32)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+def test_a_mask_goes_through_the_input_and_back_to_the_same_place(fit: str) -> None:
+    mask = np.zeros((960, 540), np.uint8)
+    mask[300:620, 81:470] = 1
+    spec = InputSpec((256, 256), fit=fit)
+    fitted = preprocess_mask(mask, spec)
+    _, placement = preprocess(np.zeros((960, 540, 3), np.uint8), spec)
+    back = placement.map_to_image(fitted.astype(np.float32)) >= 0.5
+    assert mask_iou(back, mask == 1) > 0.99
+
+
+def test_a_map_of_a_quarter_of_the_input_returns_to_the_same_place() -> None:
+    _, placement = preprocess(np.zeros((960, 540, 3), np.uint8), InputSpec((256, 256)))
+    quarter = np.zeros((64, 64), np.float32)
+    quarter[16:32, 8:40] = 1.0
+    truth = np.zeros((960, 540), bool)
+    truth[240:480, round(8 * 540 / 64) : round(40 * 540 / 64)] = True
+    assert mask_iou(placement.map_to_image(quarter) >= 0.5, truth) > 0.99
+
+
+def test_class_indices_stay_class_indices() -> None:
+    mask = np.zeros((50, 50), np.uint8)
+    mask[:, 25:] = 7
+    assert set(np.unique(preprocess_mask(mask, InputSpec((32, 16))))) == {0, 7}
+
+
+def test_bytes_become_the_real_range_that_the_network_saw() -> None:
+    assert to_real(np.array([0, 255], np.uint8), InputSpec()).tolist() == [0.0, 1.0]
+    assert to_real(np.array([0, 255], np.uint8), InputSpec(real_range=(-1.0, 1.0))).tolist() == [-1.0, 1.0]
