@@ -8,16 +8,7 @@ from typing import Any
 
 import click
 
-from unetlite.vision.cli import Command, overwrite_option, tell
-
-
-def _parse_size(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
-        raise click.BadParameter(f"expected WIDTHxHEIGHT such as 256x256, got {text!r}")
-    return int(parts[0]), int(parts[1])
+from unetlite.vision.cli import SIZE, Command, overwrite_option, tell
 
 
 @click.command("unet-train", cls=Command)
@@ -29,7 +20,7 @@ def _parse_size(_: click.Context, __: click.Parameter, text: str | None) -> tupl
     help="Prepared data set with train/ and validation/; may be repeated, and one named twice counts twice.",
 )
 @click.option("--preset", type=click.Choice(["reference", "edge", "nano"]), default="edge", help="Which U-Net.")
-@click.option("--size", "size_wh", callback=_parse_size, help="Input size, WIDTHxHEIGHT.  [default: the preset's]")
+@click.option("--size", "size_wh", type=SIZE, help="Input size.  [default: the preset's]")
 @click.option("--epochs", default=50, type=click.IntRange(1), help="At most; training stops early at a plateau.")
 @click.option("--batch-size", default=16, type=click.IntRange(1))
 @click.option("--learning-rate", default=1e-3, type=click.FloatRange(0, min_open=True), help="AdamW's, at the start.")

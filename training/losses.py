@@ -77,8 +77,8 @@ LOSS_NAMES = tuple(_TERMS)
 class CombinedLoss(keras.losses.Loss):
     """The sum of named terms, as `dice+bce` asks for."""
 
-    def __init__(self, terms: str, name: str = "loss", **kwargs: Any) -> None:
-        super().__init__(name=name, reduction="sum", **kwargs)  # each term is a mean already
+    def __init__(self, terms: str, name: str = "loss", reduction: str = "sum", **kwargs: Any) -> None:
+        super().__init__(name=name, reduction=reduction, **kwargs)  # each term is a mean already
         self.terms = terms
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

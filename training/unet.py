@@ -14,7 +14,6 @@ from keras import layers
 
 from unetlite.vision.errors import SettingsError
 
-
 _BN_MOMENTUM = 0.9  # Keras's 0.99 needs some 500 steps before validation means anything; data sets here are small
 
 

@@ -66,4 +66,17 @@ class _Quiet:
         return None
 
 
+class _Size(click.ParamType):
+    name = "WxH"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        parts = value.lower().split("x")
+        if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
+            self.fail(f"expected WIDTHxHEIGHT in pixels such as 256x256, got {value!r}", param, ctx)
+        return int(parts[0]), int(parts[1])
+
+
+SIZE = _Size()
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that exist.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from unetlite.vision.cli import Command, Group, progress, tell
+from unetlite.vision.cli import SIZE, Command, Group, progress, tell
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -51,3 +52,62 @@ def prepare(source: Path, to: Path, shares: Any, **options: Any) -> None:
         tell(f"{result.reused} pictures were there already.")
     click.echo(f"{result.manifest}   who went where")
     tell(f"Next: unet-train --data {to}")
+
+
+@main.command(cls=Command)
+@click.option("--to", type=FOLDER, required=True, help="Folder for images/, masks/, ground_truth/.")
+@click.option("--count", type=click.IntRange(1), required=True, help="How many pictures.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="The same seed gives the same pictures.")
+@click.option("--backgrounds", type=FOLDER, help="Pictures and seamless tiles for the surfaces.")
+@click.option("--faces", type=FOLDER, help="Flat pictures of documents to show beside the drawn ones.")
+@click.option(
+    "--poses",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV of corners in real frames, to hold cards alike.",
+)
+@click.option("--size", "size_wh", type=SIZE, help="The pictures' size.  [default: several, upright and wide]")
+@click.option("--negatives", type=click.FloatRange(0, 1), default=0.15, help="Share of pictures without a document.")
+@click.option("--classes", type=click.Choice(["document", "card,passport"]), default="document")
+@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: all cores]")
+def synthesize(to: Path, count: int, seed: int, classes: str, **options: Any) -> None:
+    """Draw pictures of documents with their exact truth, and a contact sheet to look at."""
+    from unetlite.training.synthesis.generator import generate
+
+    with progress(range(count), "Drawing", count) as shown:
+        step = iter(shown)
+        finished = 0
+
+        def show(done: int, _: int) -> None:
+            nonlocal finished
+            for _ in range(done - finished):
+                next(step, None)
+            finished = done
+
+        result = generate(to, count, seed, classes=tuple(classes.split(",")), progress=show, **options)
+    click.echo(f"{to}   {result.written} pictures drawn   {result.kept} were there already")
+    click.echo(f"{to / 'contact-sheet.jpg'}   look at it first")
+    tell(f"Next: unet-data prepare {to} --to {to}-split")
+
+
+@main.command(cls=Command)
+@click.argument("dataset", type=click.Choice(["midv500", "midv2019"]))
+@click.argument("more", nargs=-1, metavar="")
+@click.option("--to", type=FOLDER, required=True, help="Folder for one subfolder a document.")
+@click.option("--only", multiple=True, metavar="NAME ...", help="Only these documents, such as 01_alb_id.")
+@click.option("--mirror", metavar="URL", help="Another FTP or HTTP(S) server with the same archives.")
+@click.option("--jobs", type=click.IntRange(1), default=4, help="Archives at once.")
+@click.option("--keep-archives", is_flag=True, help="Leave the .zip files after unpacking.")
+def download(dataset: str, more: tuple[str, ...], to: Path, only: tuple[str, ...], **options: Any) -> None:
+    """Fetch and unpack MIDV-500 or MIDV-2019; a run that was interrupted goes on where it stopped."""
+    if more and not only:
+        raise click.UsageError(f"unexpected {' '.join(more)}; name single documents with --only")
+    from unetlite.training.data.bars import Bars
+    from unetlite.training.data.download import download as run
+
+    with Bars(sys.stderr) as bars:
+        result = run(dataset, to, only=(*only, *more), report=bars, **options)
+    click.echo(
+        f"{to}   {len(result.unpacked)} documents unpacked   {len(result.present)} were there   "
+        f"{result.bytes_on_disk / 1e6:.0f} MB"
+    )
+    tell(f"Next: unet-data prepare {to} --to {to}-split")

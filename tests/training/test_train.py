@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+keras = pytest.importorskip("keras", reason="training needs TensorFlow: pip install 'unetlite[train-cpu]'")
+
+from unetlite.training.cli import main  # noqa: E402
+from unetlite.training.data.prepare import prepare  # noqa: E402
+
+QUICK = ["--preset", "nano", "--size", "64x64", "--batch-size", "4", "--learning-rate", "0.01"]
+
+
+@pytest.fixture
+def prepared(midv_folder: Path, tmp_path: Path) -> Path:
+    prepare(midv_folder, tmp_path / "prepared", shares=(50, 25, 25), licence="CC0")
+    return tmp_path / "prepared"
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")  # .h5 is what is asked for here
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_short_training_learns_and_leaves_a_model_with_its_summary(
+    prepared: Path, tmp_path: Path, suffix: str
+) -> None:
+    model = tmp_path / f"unet{suffix}"
+    arguments = ["--data", str(prepared), "--epochs", "12", "--model-out", str(model), "--loss", "dice+bce", *QUICK]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / "unet.training.json").read_text())
+    assert summary["validation"]["document_iou"] > 0.6  # the constant answer "all document" scores 0.3
+    assert summary["input"]["size_wh"] == [64, 64]
+    assert summary["data"][0] == {**summary["data"][0], "name": "midv", "licence": "CC0", "pictures": 8}
+    loaded = keras.models.load_model(model, compile=False)
+    assert loaded.input_shape == (None, 64, 64, 3)
+    assert list((tmp_path / "unet.logs" / "validation").glob("events*"))
+    assert not (tmp_path / "unet.training").exists()
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code == 1 and "--overwrite" in again.stderr
+
+
+def test_a_training_that_was_killed_goes_on_where_it_stopped(prepared: Path, tmp_path: Path) -> None:
+    model = tmp_path / "unet.keras"
+    command = [sys.executable, "-c", "from unetlite.training.cli import main; main()"]
+    command += ["--data", str(prepared), "--epochs", "60", "--patience", "60", "--model-out", str(model), *QUICK]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    history = tmp_path / "unet.training" / "history.csv"
+    deadline = time.monotonic() + 120
+    while not (history.is_file() and history.read_text().count("\n") >= 4):
+        assert process.poll() is None and time.monotonic() < deadline, "the training did not get going"
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not model.exists()
+    done = history.read_text().count("\n") - 1
+    command[command.index("60")] = str(done + 3)
+    result = subprocess.run([*command, "--resume"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert f"going on after epoch {done}" in result.stderr
+    assert f"Epoch {done}/" not in result.stdout and f"Epoch {done + 1}/" in result.stdout
+    assert json.loads((tmp_path / "unet.training.json").read_text())["epochs"] == done + 3
+
+
+def test_what_cannot_be_trained_on_is_said_in_one_sentence(prepared: Path, midv_folder: Path, tmp_path: Path) -> None:
+    def refused(*arguments: str) -> str:
+        model = str(tmp_path / "m.keras")
+        result = CliRunner().invoke(main, [*QUICK, "--epochs", "1", "--model-out", model, *arguments])
+        assert result.exit_code == 1, result.output
+        assert not (tmp_path / "m.keras").exists()
+        return result.stderr
+
+    assert "found none; make one with unet-data prepare" in refused("--data", str(midv_folder))
+    assert "expected a loss of" in refused("--data", str(prepared), "--loss", "mse")
+    assert "multiples of" in refused("--data", str(prepared), "--size", "100x100")
+    picture = next((prepared / "train" / "images").iterdir())
+    content = picture.read_bytes()
+    picture.unlink()  # a hard link to the source: writing into it would damage that
+    picture.write_bytes(content[:0])
+    assert f"Error: {picture}: expected a picture, got an empty file" in refused("--data", str(prepared))
+    result = CliRunner().invoke(main, ["--data", str(prepared), "--model-out", str(tmp_path / "m.pt")])
+    assert result.exit_code == 1 and ".keras or .h5" in result.stderr

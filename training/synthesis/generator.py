@@ -1,0 +1,299 @@
+"""Writing a synthetic data set: pictures, masks, ground truth, in parallel and repeatably.
+
+Stands apart because here are the generator's only writes.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from unetlite.training.synthesis import assets
+from unetlite.training.synthesis.contact import write_contact_sheet
+from unetlite.training.synthesis.faces import Face, draw_face
+from unetlite.training.synthesis.poses import read_priors
+from unetlite.training.synthesis.randomness import chance, pick, stream
+from unetlite.training.synthesis.scene import Scene, draw_document_scene, draw_negative_scene
+from unetlite.training.synthesis.surfaces import SurfaceSource
+from unetlite.vision.errors import DatasetError
+from unetlite.vision.files import write_json, write_text
+from unetlite.vision.image import write_image
+
+GENERATOR_VERSION = 1  # raise it whenever the same seed gives other pictures
+SIZES_WH = ((480, 640), (640, 480), (540, 960), (960, 540))
+CLASSES = {
+    ("document",): {"ID-1": 255, "ID-2": 255, "ID-3": 255},
+    ("card", "passport"): {"ID-1": 1, "ID-2": 1, "ID-3": 2},
+}
+PICTURES_PER_FACE = 4  # a face is dear to draw; four pictures show it in other places, copies and light
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a picture depends on besides its index; travels to the workers."""
+
+    directory: Path
+    seed: int
+    size_wh: tuple[int, int] | None
+    negatives: float
+    classes: tuple[str, ...]
+    poses: Path | None
+    tiles: tuple[Path, ...]
+    pictures: tuple[Path, ...]
+    faces: tuple[Path, ...]
+    faces_folder: Path | None
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What a run did: how many pictures it drew, and how many it found there already."""
+
+    directory: Path
+    written: int
+    kept: int
+
+
+def generate(
+    directory: Path,
+    count: int,
+    seed: int,
+    *,
+    backgrounds: Path | None = None,
+    faces: Path | None = None,
+    poses: Path | None = None,
+    size_wh: tuple[int, int] | None = None,
+    negatives: float = 0.15,
+    classes: tuple[str, ...] = ("document",),
+    jobs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Synthesis:
+    """Write `count` synthetic pictures with masks and ground truth below `directory`.
+
+    Picture i depends on the seed, i, these arguments and the asset folders' content, never on `jobs` or `count`.
+    Pictures that an earlier run with the same arguments finished are kept, so an interrupted run goes on where
+    it stopped and a larger `count` adds to a set.
+
+    Args:
+        directory: receives images/, masks/, ground_truth/, synthesis.json and contact-sheet.jpg.
+        count: number of pictures.
+        seed: any integer from 0.
+        backgrounds: folder of pictures and small seamless tiles to use besides the procedural surfaces.
+        faces: folder of flat document pictures to use besides the procedural faces.
+        poses: CSV of corners in real frames, see `read_priors`.
+        size_wh: the pictures' size; by default each draws one of SIZES_WH.
+        negatives: share of pictures without a document, 0..1.
+        classes: ("document",) for masks of 0 and 255, ("card", "passport") for masks of 0, 1 and 2.
+        jobs: worker processes; all processors by default.
+        progress: called with (finished, count) now and then.
+
+    Raises:
+        DatasetError: an argument or asset folder is unusable, or `directory` holds a set of other arguments.
+        OutputError: a file could not be written.
+    """
+    _check(count, seed, size_wh, negatives, classes)
+    directory = Path(directory)
+    background_paths = assets.list_images(backgrounds) if backgrounds else []
+    face_paths = assets.usable_faces(assets.list_images(faces)) if faces else []
+    if faces and not face_paths:
+        raise DatasetError(
+            f"{faces}: expected pictures with the sides' ratio of ID-1, ID-2 or ID-3, found none"
+        )
+    if poses:
+        read_priors(poses)
+    tiles, pictures = assets.split_tiles(background_paths)
+    recipe = Recipe(
+        directory,
+        seed,
+        size_wh,
+        negatives,
+        classes,
+        poses,
+        tiles,
+        pictures,
+        tuple(face_paths),
+        Path(faces) if faces else None,
+    )
+    record = {
+        "generator": GENERATOR_VERSION,
+        "seed": seed,
+        "count": count,
+        "size_wh": list(size_wh) if size_wh else None,
+        "negatives": negatives,
+        "classes": list(classes),
+        "backgrounds": _describe(backgrounds, background_paths),
+        "faces": _describe(faces, face_paths),
+        "poses": _describe(poses.parent, [poses]) if poses else None,
+        "licences": "those of the named asset folders are not known to the generator",
+    }
+    _claim(directory, record)
+    missing = [index for index in range(count) if not all(p.is_file() for p in _paths(directory, index))]
+    done = kept = count - len(missing)
+    for finished in _draw_all(recipe, missing, jobs or os.cpu_count() or 1):
+        done += finished
+        if progress:
+            progress(done, count)
+    if len(classes) > 1:
+        write_text(directory / "labels.txt", "\n".join(["background", *classes]) + "\n")
+    write_contact_sheet(directory, [_paths(directory, index) for index in range(count)])
+    return Synthesis(directory, len(missing), kept)
+
+
+def _check(
+    count: int, seed: int, size_wh: tuple[int, int] | None, negatives: float, classes: tuple[str, ...]
+) -> None:
+    if count < 1:
+        raise DatasetError(f"synthesis: expected a count of at least 1, got {count}; pass --count 1000")
+    if seed < 0:
+        raise DatasetError(f"synthesis: expected a seed from 0, got {seed}; pass --seed 1")
+    if size_wh is not None and not (min(size_wh) >= 64 and max(size_wh) <= 4096):
+        raise DatasetError(
+            f"synthesis: expected sides of 64 to 4096 pixels, got {size_wh[0]}x{size_wh[1]}; "
+            f"pass --size 640x480"
+        )
+    if not 0.0 <= negatives <= 1.0:
+        raise DatasetError(
+            f"synthesis: expected a share of negatives in 0..1, got {negatives}; pass --negatives 0.15"
+        )
+    if classes not in CLASSES:
+        raise DatasetError(
+            f"synthesis: expected the classes document or card,passport, got {','.join(classes)}"
+        )
+
+
+def _describe(folder: Path | None, paths: list[Path]) -> dict[str, Any] | None:
+    if folder is None:
+        return None
+    return {
+        "folder": Path(folder).resolve().name,
+        "files": len(paths),
+        "fingerprint": assets.fingerprint(paths, Path(folder)),
+    }
+
+
+def _claim(directory: Path, record: dict[str, Any]) -> None:
+    """Write down what the set is made of, or refuse to mix it with a set made otherwise."""
+    path = directory / "synthesis.json"
+    if path.is_file():
+        try:
+            earlier = json.loads(path.read_text("utf-8"))
+        except ValueError as error:
+            raise DatasetError(
+                f"{path}: expected the record of an earlier run, got no JSON; use a new folder"
+            ) from error
+        differing = [key for key in record if key != "count" and earlier.get(key) != record[key]]
+        if differing:
+            raise DatasetError(
+                f"{path}: the set there was made with another {', '.join(differing)}; "
+                f"use the same arguments or a new folder"
+            )
+        if earlier["count"] > record["count"]:
+            raise DatasetError(
+                f"{path}: the set there has {earlier['count']} pictures, more than the "
+                f"{record['count']} asked for; use a new folder"
+            )
+    elif (directory / "images").is_dir() and any((directory / "images").iterdir()):
+        raise DatasetError(
+            f"{directory}: holds pictures that no synthesis.json accounts for; use a new folder"
+        )
+    write_json(path, record)
+
+
+def _paths(directory: Path, index: int) -> tuple[Path, Path, Path]:
+    name = f"{index:06d}"
+    return (
+        directory / "images" / f"{name}.jpg",
+        directory / "masks" / f"{name}.png",
+        directory / "ground_truth" / f"{name}.json",
+    )
+
+
+def _draw_all(recipe: Recipe, missing: list[int], jobs: int) -> Iterator[int]:
+    """Draw the missing pictures, yielding how many more are finished."""
+    groups: dict[int, list[int]] = {}
+    for index in missing:
+        groups.setdefault(index // PICTURES_PER_FACE, []).append(index)
+    tasks = list(groups.values())
+    if jobs == 1 or len(tasks) < 2:
+        workshop = Workshop(recipe)
+        for indices in tasks:
+            yield _write_pictures(workshop, indices)
+        return
+    # Spawned, not forked: OpenCV's and TensorFlow's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(jobs, len(tasks)), initializer=_open_worker, initargs=(recipe,)) as pool:
+        yield from pool.imap_unordered(_work, tasks, chunksize=2)
+
+
+_worker_workshop: Workshop  # one per worker process, set as it starts
+
+
+def _open_worker(recipe: Recipe) -> None:
+    global _worker_workshop
+    cv2.setNumThreads(1)
+    _worker_workshop = Workshop(recipe)
+
+
+def _work(indices: list[int]) -> int:
+    return _write_pictures(_worker_workshop, indices)
+
+
+class Workshop:
+    """Draws any picture of one recipe; keeps what neighbouring pictures share."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._priors = read_priors(recipe.poses) if recipe.poses else None
+        self._source = SurfaceSource(recipe.seed, recipe.tiles, recipe.pictures)
+        self._last_face: tuple[int, Face] | None = None
+
+    def draw(self, index: int) -> tuple[Scene, str, int]:
+        """Picture `index`: the scene, its document's name and its JPEG quality."""
+        recipe = self.recipe
+        rng = stream(recipe.seed, "picture", index)
+        size_wh = recipe.size_wh or pick(rng, SIZES_WH)
+        if chance(rng, recipe.negatives):
+            document = f"negative:{recipe.seed}:{index}"
+            scene = draw_negative_scene(rng, size_wh, self._priors, self._source)
+        else:
+            face = self._face(index // PICTURES_PER_FACE)
+            document = face.document
+            scene = draw_document_scene(rng, size_wh, face, self._priors, self._source)
+        return scene, document, int(rng.integers(40, 96))
+
+    def _face(self, number: int) -> Face:
+        if self._last_face is None or self._last_face[0] != number:
+            recipe = self.recipe
+            rng = stream(recipe.seed, "face", number)
+            if recipe.faces and recipe.faces_folder and chance(rng, 0.2):
+                face = assets.read_face(pick(rng, recipe.faces), recipe.faces_folder)
+            else:
+                face = draw_face(rng, f"procedural:{recipe.seed}:{number}")
+            self._last_face = (number, face)
+        return self._last_face[1]
+
+
+def _write_pictures(workshop: Workshop, indices: list[int]) -> int:
+    recipe = workshop.recipe
+    for index in indices:
+        scene, document, quality = workshop.draw(index)
+        image_path, mask_path, truth_path = _paths(recipe.directory, index)
+        value = CLASSES[recipe.classes][scene.format] if scene.format else 0
+        truth = {
+            "quad": None if scene.quad is None else np.round(scene.quad, 3).tolist(),
+            "document": document,
+            "format": scene.format,
+            "kind": scene.kind,
+            "occluded": scene.occluded,
+        }
+        write_image(image_path, scene.image, jpeg_quality=quality)
+        write_image(mask_path, scene.mask.astype(np.uint8) * np.uint8(value))
+        write_json(truth_path, truth)
+    return len(indices)

@@ -1,0 +1,132 @@
+"""What lies under and behind a document, seen by the same camera as the document.
+
+Stands apart from textures.py because here a material gets a scale, a perspective and a tint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from unetlite.training.synthesis import assets
+from unetlite.training.synthesis.patterns import hsv_colour
+from unetlite.training.synthesis.randomness import chance, log_uniform, pick
+from unetlite.training.synthesis.textures import BANK_SIZE, texture
+
+
+@dataclass(frozen=True)
+class SurfaceSource:
+    """Where surfaces come from: the data set's texture bank and, when given, a folder's pictures."""
+
+    seed: int
+    tiles: tuple[Path, ...]
+    pictures: tuple[Path, ...]
+
+
+def draw_surface(
+    rng: np.random.Generator, size_wh: tuple[int, int], plane: np.ndarray, source: SurfaceSource
+) -> np.ndarray:
+    """A table top under the plane (3, 3) mm -> pixels, or a photograph behind it; uint8 (H, W, 3)."""
+    external = bool(source.tiles or source.pictures) and chance(rng, 0.55)
+    if external and source.pictures and (not source.tiles or chance(rng, 0.4)):
+        return _tint(rng, _crop(rng, assets.read_background(pick(rng, source.pictures)), size_wh))
+    if external:
+        tile = assets.read_background(pick(rng, source.tiles))
+        pixel_mm = log_uniform(rng, 0.25, 1.6)
+        return _tint(rng, _lay(rng, tile, size_wh, plane, pixel_mm, cv2.BORDER_WRAP))
+    material = texture(source.seed, int(rng.integers(BANK_SIZE)))
+    return _tint(rng, _lay(rng, material, size_wh, plane, log_uniform(rng, 0.22, 0.9), cv2.BORDER_REFLECT))
+
+
+def _lay(
+    rng: np.random.Generator,
+    material: np.ndarray,
+    size_wh: tuple[int, int],
+    plane: np.ndarray,
+    pixel_mm: float,
+    border: int,
+) -> np.ndarray:
+    """Cover the plane with `material`, one of its pixels being `pixel_mm` wide."""
+    width, height = size_wh
+    # The plane's scale in the picture's middle decides how sharp the material can be.
+    middle = np.array([width / 2, height / 2, 1.0])
+    inverse = cv2.invert(plane)[1]  # NumPy's wakes all its threads for nine numbers
+    depth = _depths(inverse, size_wh)
+    if depth.min() < 0.35 * depth.max():
+        inverse = _without_perspective(inverse, middle)
+    here = inverse @ middle
+    scale = 1.0 / abs(np.linalg.det(inverse)) * abs(here[2]) ** 3
+    pixels_per_mm = float(np.sqrt(scale))
+    magnification = pixel_mm * pixels_per_mm
+    if magnification < 0.7:
+        shrink = max(magnification, 0.15)
+        material = cv2.resize(material, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        pixel_mm, magnification = pixel_mm / shrink, magnification / shrink
+    if magnification > 3.0:
+        pixel_mm *= 3.0 / magnification  # a blurred enlargement would tell the network nothing
+    turn = (
+        rng.uniform(0, 2 * np.pi) if chance(rng, 0.35) else rng.integers(4) * np.pi / 2 + rng.normal(0, 0.1)
+    )
+    cosine, sine = np.cos(turn) / pixel_mm, np.sin(turn) / pixel_mm
+    to_texture = np.array(
+        [[cosine, -sine, rng.uniform(0, 640)], [sine, cosine, rng.uniform(0, 640)], [0, 0, 1.0]]
+    )
+    return cv2.warpPerspective(
+        material,
+        to_texture @ inverse,
+        size_wh,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=border,
+    )
+
+
+def _depths(inverse: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    width, height = size_wh
+    corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]], np.float64)
+    depths = corners @ inverse[2]
+    return depths * np.sign(depths.sum())
+
+
+def _without_perspective(inverse: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """The affine map that agrees with `inverse` around `middle`: for planes whose horizon is in the picture."""
+    x, y, w = inverse @ middle
+    here = np.array([x / w, y / w])
+    slope = (inverse[:2, :2] - np.outer(here, inverse[2, :2])) / w
+    affine = np.eye(3)
+    affine[:2, :2] = slope
+    affine[:2, 2] = here - slope @ middle[:2]
+    return affine
+
+
+def _crop(rng: np.random.Generator, picture: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """A random part of a photograph, mirrored or turned at random, at the wanted size."""
+    if chance(rng, 0.3):
+        picture = np.rot90(picture, int(rng.integers(1, 4)))
+    if chance(rng, 0.5):
+        picture = picture[:, ::-1]
+    height, width = picture.shape[:2]
+    fit = min(width / size_wh[0], height / size_wh[1])
+    factor = fit * rng.uniform(0.45, 1.0)
+    part_w, part_h = max(int(size_wh[0] * factor), 2), max(int(size_wh[1] * factor), 2)
+    x, y = int(rng.integers(width - part_w + 1)), int(rng.integers(height - part_h + 1))
+    part = np.ascontiguousarray(picture[y : y + part_h, x : x + part_w])
+    return cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA if factor > 1 else cv2.INTER_LINEAR)
+
+
+def _tint(rng: np.random.Generator, surface: np.ndarray) -> np.ndarray:
+    """Another colour, contrast and brightness for the same material; uint8."""
+    gains, offset = np.ones(3), 0.0
+    if chance(rng, 0.5):
+        contrast = rng.uniform(0.4, 1.2)
+        gains *= contrast
+        offset = (1 - contrast) * float(surface[::16, ::16].mean())
+    if chance(rng, 0.5):
+        gains *= log_uniform(rng, 0.5, 1.6)
+    if chance(rng, 0.15):
+        gains *= 0.5 + 0.5 * hsv_colour(rng.random(), rng.uniform(0.1, 0.9), 1.0) / 255
+    steps = np.arange(256)[:, None] * gains + offset
+    table = np.clip(steps, 0, 255).astype(np.uint8)[:, None]
+    return cv2.LUT(surface, np.ascontiguousarray(table))
