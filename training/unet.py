@@ -27,7 +27,7 @@ class Preset:
         stem_stride: 1 keeps the input's resolution; 4 shrinks it in a strided convolution first, and the answer
             stays at that size: enlarging it adds no information, costs as much as half the network on a device,
             and the outline is interpolated between its pixels anyway.
-        transposed: learned upsampling (transposed convolution) in the decoder, else 1x1 convolution and nearest.
+        transposed: learned upsampling (transposed convolution) in the decoder, else 1x1 convolution and bilinear.
         convolutions: separable convolutions per level, on the way down and on the way up.
         dropout: share dropped at each encoder level's end, in training only.
     """
@@ -93,7 +93,8 @@ def build_unet(
         else:
             # The 1x1 convolution before the enlargement runs on a quarter of the pixels.
             x = _conv_bn_relu(x, width, kernel=1)
-            x = layers.UpSampling2D(2, interpolation="nearest")(x)
+            # Keras's nearest becomes TILE operations that XNNPACK leaves alone; bilinear stays in one partition.
+            x = layers.UpSampling2D(2, interpolation="bilinear")(x)
         x = layers.Concatenate()([x, skip])
         x = _separable_block(x, width, p.convolutions[1])
     x = layers.Conv2D(1 if num_classes == 2 else num_classes, 1, name="logits")(x)

@@ -54,6 +54,7 @@ def test_a_saved_model_loads_without_custom_objects(tmp_path, suffix: str) -> No
 
     model = build_unet("nano", (64, 64))
     model.compile("adam", make_loss("dice+bce", 2), metrics=make_metrics(2))
+    model.train_on_batch(np.zeros((1, 64, 64, 3), np.float32), np.zeros((1, 16, 16, 1), np.float32))
     model.save(tmp_path / f"m{suffix}")
     loaded = keras.models.load_model(tmp_path / f"m{suffix}")
     x = np.random.default_rng(0).random((1, 64, 64, 3), np.float32)
