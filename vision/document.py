@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from unetlite.vision.contract import OutputSpec
@@ -14,6 +15,7 @@ from unetlite.vision.mask import largest_region, level_points
 from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad, fit_quad, quad_mask
 
+_SPIKE_SHARE = 0.25  # of the region's mean width: narrower parts are no part of a card
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
 
@@ -59,14 +61,27 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
     area = int(region.sum())
     if area < MIN_AREA_SHARE * map_h * map_w:
         return Finding(None, 0.0)
-    outline = level_points(probability, region, spec.threshold)
-    quad = fit_quad(placement.to_image(outline, (map_w, map_h)))
-    if quad is None:
-        return Finding(None, 0.0)
-    inside = quad_mask(_image_to_map(quad, placement, (map_w, map_h)), (map_h, map_w))
-    overlap, union = int((inside & region).sum()), int((inside | region).sum())
-    confidence = float(probability[inside].mean()) * overlap / union if overlap else 0.0
-    return Finding(quad if confidence >= spec.min_confidence else None, confidence)
+    best = Finding(None, 0.0)
+    # A spike of the mask into the surroundings bends the hull, which the sides start from; opening takes it off.
+    # Where the mask is clean the first answer is as good, so the better of both is taken.
+    for shape in (region, _opened(region)):
+        outline = level_points(probability, shape, spec.threshold)
+        quad = fit_quad(placement.to_image(outline, (map_w, map_h)))
+        if quad is None:
+            continue
+        inside = quad_mask(_image_to_map(quad, placement, (map_w, map_h)), (map_h, map_w))
+        overlap, union = int((inside & region).sum()), int((inside | region).sum())
+        confidence = float(probability[inside].mean()) * overlap / union if overlap else 0.0
+        if confidence > best.confidence:
+            best = Finding(quad, confidence)
+    return best if best.confidence >= spec.min_confidence else Finding(None, best.confidence)
+
+
+def _opened(region: np.ndarray) -> np.ndarray:
+    """The region without its parts that are too narrow for a card."""
+    width = int(np.sqrt(region.sum()) * _SPIKE_SHARE) | 1  # odd: an even kernel would shift the region
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    return cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_OPEN, kernel).astype(bool)
 
 
 def _image_to_map(quad: Quad, placement: Placement, map_size_wh: tuple[int, int]) -> np.ndarray:
