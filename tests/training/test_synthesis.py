@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from unetlite.training.synthesis import assets, poses
+from unetlite.training.synthesis.camera import take_picture
 from unetlite.training.synthesis.copies import photocopy
 from unetlite.training.synthesis.faces import draw_face
 from unetlite.training.synthesis.formats import FORMATS, nearest_format
@@ -103,9 +104,21 @@ def test_a_warped_edge_lies_where_the_quad_says(magnification: float) -> None:
         for part in np.linspace(0.15, 0.85, 9):
             points = (start + part * (end - start) + steps[:, None] * inward).astype(np.float32)
             profile = cv2.remap(canvas[..., 0], points[:, None], None, cv2.INTER_LINEAR).ravel() / 255.0
-            # Everything inside is white: what is missing of the inner half, less what spills over, is the shift.
+            # Inside is white: what is missing of the inner half, less what spills over, is the shift.
             shift = (0.5 - profile.mean()) * 12.0
             assert abs(shift) < 0.15, (part, shift)
+
+
+def test_the_camera_does_not_move_what_it_sees() -> None:
+    lit = np.full((160, 200, 3), 40, np.uint8)
+    lit[60:101, 70:131] = 200  # centred on (100, 80)
+    for number in range(40):
+        picture = take_picture(stream(4, "camera", number), lit)
+        weights = picture.astype(np.float64).sum(2)
+        weights = np.clip(weights - (weights.min() + weights.max()) / 2, 0, None)
+        y, x = np.mgrid[0:160, 0:200]
+        centre = (weights * x).sum() / weights.sum(), (weights * y).sum() / weights.sum()
+        assert centre == pytest.approx((100.0, 80.0), abs=0.25), number
 
 
 def test_rounded_corners_are_not_in_the_mask_and_square_ones_are() -> None:

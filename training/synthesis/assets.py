@@ -18,7 +18,7 @@ from unetlite.vision.errors import DatasetError
 from unetlite.vision.image import read_image
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-_LARGEST_SIDE = 1280  # a background is never shown larger than an output picture
+_LARGEST_SIDE = 960  # a background's detail beyond the largest default picture would be lost
 _LARGEST_TILE = 300  # small square pictures are taken for seamless tiles
 _ASPECT_TOLERANCE = 0.08
 
@@ -44,7 +44,7 @@ def fingerprint(paths: list[Path], folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-@lru_cache(maxsize=96)
+@lru_cache(maxsize=64)
 def read_background(path: Path) -> np.ndarray:
     """A background at no more than the largest useful size, uint8 (H, W, 3)."""
     image = read_image(path)
@@ -56,7 +56,8 @@ def read_background(path: Path) -> np.ndarray:
 
 def split_tiles(paths: list[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Seamless tiles (small square pictures) and all other pictures."""
-    tiles, pictures = [], []
+    tiles: list[Path] = []
+    pictures: list[Path] = []
     for path in paths:
         height, width = read_image(path).shape[:2]
         (tiles if height == width and height <= _LARGEST_TILE else pictures).append(path)

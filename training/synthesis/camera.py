@@ -48,7 +48,7 @@ def _blur(rng: np.random.Generator, lit: np.ndarray) -> np.ndarray:
         step = np.array([np.cos(angle), np.sin(angle)]) * length / 2
         middle = side // 2
         fixed = np.round((np.array([middle - step, middle + step])) * 16).astype(np.int32)
-        cv2.polylines(kernel, [fixed], False, 1.0, 1, cv2.LINE_8, 4)
+        cv2.polylines(kernel, [fixed], False, (1.0,), 1, cv2.LINE_8, 4)
         # The scene stays where the ground truth says only if the kernel's weight is centred.
         kernel += kernel[::-1, ::-1]
         return cv2.filter2D(lit, -1, kernel / kernel.sum())
@@ -62,7 +62,7 @@ def _blur(rng: np.random.Generator, lit: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _noise_field() -> np.ndarray:
-    """Sensor noise after demosaicing: grain shared by the channels and some of their own, uint8 around the middle."""
+    """Sensor noise after demosaicing, uint8 around the middle: grain common to the channels and their own."""
     rng = stream(0, "sensor")
     shared = rng.standard_normal((_NOISE_SIDE, _NOISE_SIDE, 1), np.float32)
     own = rng.standard_normal((_NOISE_SIDE, _NOISE_SIDE, 3), np.float32)

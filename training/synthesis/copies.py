@@ -21,7 +21,7 @@ def photocopy(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
         printed = face.astype(np.float32)
     if chance(rng, 0.3):
         printed = cv2.GaussianBlur(printed, (0, 0), rng.uniform(0.5, 1.1))
-    black, white = rng.uniform(0, 70), rng.uniform(165, 285)
+    black, white = rng.uniform(0, 70), rng.uniform(190, 290)
     tone = np.clip((printed - black * rng.uniform(0.2, 1.0)) / (white - black), 0, 1)
     tone = tone ** log_uniform(rng, 0.8, 2.0)
     toner = rng.uniform(10, 60)
@@ -32,7 +32,11 @@ def photocopy(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:
         printed += (mottle * rng.uniform(4, 26))[..., None]
     if chance(rng, 0.15):
         printed += (value_noise(rng, (height, width), (1, width / 6))[..., None] - 0.5) * rng.uniform(5, 25)
-    return np.clip(printed, 0, 255).astype(np.uint8)
+    printed = np.clip(printed, 0, 255).astype(np.uint8)
+    if chance(rng, 0.3):  # the card's edge throws a line of shadow on the copier's glass
+        line = rng.uniform(60, 200)
+        cv2.rectangle(printed, (0, 0), (width - 1, height - 1), (line, line, line), int(rng.integers(1, 3)))
+    return printed
 
 
 def wear(rng: np.random.Generator, face: np.ndarray) -> np.ndarray:

@@ -77,9 +77,9 @@ def generate(
 ) -> Synthesis:
     """Write `count` synthetic pictures with masks and ground truth below `directory`.
 
-    Picture i depends on the seed, i, these arguments and the asset folders' content, never on `jobs` or `count`.
-    Pictures that an earlier run with the same arguments finished are kept, so an interrupted run goes on where
-    it stopped and a larger `count` adds to a set.
+    Picture i depends on the seed, i, these arguments and the asset folders' content, never on `jobs` or
+    `count`. Pictures that an earlier run with the same arguments finished are kept, so an interrupted run
+    goes on where it stopped and a larger `count` adds to a set.
 
     Args:
         directory: receives images/, masks/, ground_truth/, synthesis.json and contact-sheet.jpg.

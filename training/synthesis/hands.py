@@ -23,8 +23,8 @@ _VARNISH_HUES = (0.0, 0.93, 0.55, 0.33, 0.62, 0.83)
 class Hand:
     """One hand at a document's side.
 
-    `grip` (2,) is where it holds, `outward` and `along` (2,) unit vectors away from the document and along its
-    side, `scale` pixels per millimetre.
+    `grip` (2,) is where it holds, `outward` and `along` (2,) unit vectors away from the document and along
+    its side, `scale` pixels per millimetre.
     """
 
     grip: np.ndarray

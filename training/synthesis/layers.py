@@ -52,8 +52,8 @@ def warp_flat(
     """See a flat picture through a homography, anti-aliased.
 
     Returns:
-        colours uint8 (h, w, 3), coverage float32 (h, w) in 0..1, and the (x, y) of their top-left pixel in the
-        output picture; None where nothing of it is in the output.
+        colours uint8 (h, w, 3), coverage float32 (h, w) in 0..1, and the (x, y) of their top-left pixel in
+        the output picture; None where nothing of it is in the output.
     """
     height, width = alpha.shape
     outline = np.array(

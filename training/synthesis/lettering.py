@@ -63,10 +63,11 @@ def draw_text(
     `weight` 1 is regular and 2 bold: strokes grow with the letters. Returns the text's width in pixels.
     """
     scale = height_px / (10.0 if font == cv2.FONT_HERSHEY_PLAIN else 21.0)
-    thickness = max(1, round(height_px * _STROKE_SHARE * weight))
     if room_px is not None:
-        needed = cv2.getTextSize(text, font, scale, thickness)[0][0]
-        scale *= min(1.0, max(room_px, 1.0) / max(needed, 1))
+        needed = cv2.getTextSize(text, font, scale, 1)[0][0]
+        fit = min(1.0, max(room_px, 1.0) / max(needed, 1))
+        scale, height_px = scale * fit, height_px * fit
+    thickness = max(1, round(height_px * _STROKE_SHARE * weight))
     place = (round(origin[0]), round(origin[1]))
     cv2.putText(canvas, text, place, font, scale, colour, thickness, cv2.LINE_AA)
     return float(cv2.getTextSize(text, font, scale, thickness)[0][0])

@@ -1,6 +1,7 @@
 """Light that falls on the finished scene: gradients, lamps, coloured casts, shadow stripes and glare.
 
-Stands apart from camera.py: light belongs to the place, and is smooth enough to be drawn at an eighth of the size.
+Stands apart from camera.py: light belongs to the place, and is smooth enough to be drawn at an eighth of the
+size.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def apply_light(rng: np.random.Generator, canvas: np.ndarray, quad: np.ndarray |
 
 
 def _exposure(rng: np.random.Generator, lit: np.ndarray, quad: np.ndarray | None) -> float:
-    """The factor that a phone's automatic exposure would choose, with its errors; low light in one of twelve."""
+    """The factor that a phone's automatic exposure would choose, with its errors; sometimes low light."""
     brightest = lit.max(2)
     middle, high = float(brightest.mean()) + 1.0, float(np.percentile(brightest, 97)) + 1.0
     if chance(rng, 0.08):
@@ -52,7 +53,7 @@ def _exposure(rng: np.random.Generator, lit: np.ndarray, quad: np.ndarray | None
         return factor
     # Nobody takes a picture in which the document cannot be seen at all.
     inside = np.zeros(brightest.shape, np.uint8)
-    cv2.fillConvexPoly(inside, np.round(quad).astype(np.int32), 1)
+    cv2.fillConvexPoly(inside, np.round(quad).astype(np.int32), (1.0,))
     return max(factor, _DARKEST_DOCUMENT / (cv2.mean(brightest, inside)[0] + 1.0))
 
 
@@ -135,7 +136,7 @@ def _glare(rng: np.random.Generator, shape_hw: tuple[int, int], quad: np.ndarray
             rng.uniform(0, 180),
             0,
             360,
-            255,
+            (255.0,),
             -1,
             cv2.LINE_AA,
         )

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from unetlite.training.synthesis.layers import cast_shadow, lay_over
-from unetlite.training.synthesis.patterns import fill_shape, value_noise
+from unetlite.training.synthesis.patterns import as_colour, fill_shape, value_noise
 
 
 def smooth_outline(
@@ -87,11 +87,11 @@ def shade_lump(
     painted = np.empty((*size_wh[::-1], 3), np.uint8)
     painted[...] = np.clip(colour, 0, 255)
     for mark, tone in marks or []:
-        fill_shape(painted, mark - low, tuple(float(c) for c in np.clip(tone, 0, 255)))
+        fill_shape(painted, mark - low, as_colour(tone))
     shine = np.clip(shade - 0.95, 0, 1) * gloss
-    colours = cv2.multiply(painted, cv2.merge([shade, shade, shade]), dtype=cv2.CV_32F)
-    colours = cv2.add(colours, cv2.merge([shine, shine, shine]), dtype=cv2.CV_8U)
-    soft = coverage.astype(np.float32) * (1 / 255)
+    lit_body = cv2.multiply(painted, cv2.merge([shade, shade, shade]), dtype=cv2.CV_32F)
+    colours = cv2.add(lit_body, cv2.merge([shine, shine, shine]), dtype=cv2.CV_8U)
+    soft: np.ndarray = coverage.astype(np.float32) * np.float32(1 / 255)
     if blur_px > 0.5:
         soft = cv2.GaussianBlur(soft, (0, 0), blur_px)
     corner = (int(low[0]), int(low[1]))

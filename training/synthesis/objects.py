@@ -24,12 +24,12 @@ def draw_objects(
 ) -> None:
     """Put `count` things on the document (`over`) or beside it, in place."""
     for _ in range(count):
-        centre = _spot(rng, quad, canvas.shape[:2], over=over)
+        centre = _spot(rng, quad, (canvas.shape[1], canvas.shape[0]), over=over)
         kind = pick_weighted(rng, {"pen": 3, "lump": 2.5, "disc": 2, "cable": 1.2, "strip": 0.8, "box": 1.2})
         _PAINTERS[kind](rng, canvas, centre, pixels_per_mm)
 
 
-def _spot(rng: np.random.Generator, quad: np.ndarray, shape_hw: tuple[int, int], *, over: bool) -> np.ndarray:
+def _spot(rng: np.random.Generator, quad: np.ndarray, size_wh: tuple[int, int], *, over: bool) -> np.ndarray:
     """Where to put a thing: near the document's rim, or anywhere outside it."""
     middle = quad.mean(0)
     if over:
@@ -38,7 +38,7 @@ def _spot(rng: np.random.Generator, quad: np.ndarray, shape_hw: tuple[int, int],
         rim = corner + (following - corner) * rng.random()
         return middle + (rim - middle) * rng.uniform(0.55, 1.15)
     for _ in range(6):
-        spot = rng.uniform([0, 0], [shape_hw[1], shape_hw[0]])
+        spot = rng.uniform([0, 0], size_wh)
         if cv2.pointPolygonTest(quad.astype(np.float32), (float(spot[0]), float(spot[1])), True) < 0:
             break
     return spot

@@ -14,7 +14,18 @@ from unetlite.training.synthesis.randomness import chance, pick
 _SKIN = np.array(
     [[244, 208, 180], [231, 188, 150], [205, 152, 112], [160, 108, 74], [110, 72, 50], [75, 50, 38]]
 )
-_HAIR = np.array([[12, 10, 10], [30, 22, 18], [25, 20, 18], [50, 34, 24], [95, 62, 36], [170, 130, 75], [140, 135, 130], [120, 50, 25]])
+_HAIR = np.array(
+    [
+        [12, 10, 10],
+        [30, 22, 18],
+        [25, 20, 18],
+        [50, 34, 24],
+        [95, 62, 36],
+        [170, 130, 75],
+        [140, 135, 130],
+        [120, 50, 25],
+    ]
+)
 _DRAWN_WH = (120, 156)
 
 
@@ -76,11 +87,13 @@ def draw_portrait(rng: np.random.Generator, size_wh: tuple[int, int]) -> np.ndar
     oval(x, y + tall * 0.2, wide * 0.14, tall * 0.17, skin * 0.82)
     oval(x, y + tall * 0.53, wide * 0.36, tall * 0.06, skin * np.array([0.85, 0.55, 0.55]))
     soft = cv2.GaussianBlur(canvas, (0, 0), 1.3).astype(np.float32)
-    shade = np.linspace(*rng.uniform(0.75, 1.2, 2), width, dtype=np.float32)[None, :, None]
+    shade = np.linspace(rng.uniform(0.75, 1.2), rng.uniform(0.75, 1.2), width, dtype=np.float32)[
+        None, :, None
+    ]
     soft *= shade * (0.9 + 0.2 * value_noise(rng, (height, width), (20, 16), 2))[..., None]
     picture = np.clip(soft, 0, 255).astype(np.uint8)
     if chance(rng, 0.3):
-        picture = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        picture[...] = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None]
     if chance(rng, 0.5):
         picture = picture[:, ::-1]
     return cv2.resize(picture, size_wh, interpolation=pick(rng, (cv2.INTER_LINEAR, cv2.INTER_AREA)))

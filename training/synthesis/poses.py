@@ -24,8 +24,8 @@ _UNIT = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 class PosePriors:
     """Document corners of real frames.
 
-    `quads` is float64 (N, 4, 2) in pixels, `sizes_wh` (N, 2) the frames' sizes, `aspects` (N,) the width/height
-    of the documents that lay there.
+    `quads` is float64 (N, 4, 2) in pixels, `sizes_wh` (N, 2) the frames' sizes, `aspects` (N,) the
+    width/height of the documents that lay there.
     """
 
     quads: np.ndarray
@@ -127,10 +127,8 @@ def _plane_of_a_real_frame(
     side = np.sqrt(abs(area(quad)))
     quad += rng.normal(0, 0.012, (4, 2)) * side
     zoom = np.sqrt(np.prod(size_wh) / np.prod(frame_wh)) * log_uniform(rng, 0.75, 1.6)
-    spin = np.radians(
-        rng.normal(0, 6)
-        + (pick_weighted(rng, {"0": 8, "90": 1, "180": 1, "270": 1}) != "0") * rng.choice([90, 180, 270])
-    )
+    quarters = pick_weighted(rng, {"0": 8, "90": 1, "180": 1, "270": 1})
+    spin = np.radians(rng.normal(0, 6) + float(quarters))
     turn = np.array([[np.cos(spin), -np.sin(spin)], [np.sin(spin), np.cos(spin)]])
     centre = quad.mean(0)
     target = centre / frame_wh * size_wh + rng.normal(0, 0.08, 2) * size_wh

@@ -29,7 +29,7 @@ from unetlite.training.synthesis.lights import apply_light
 from unetlite.training.synthesis.objects import draw_objects
 from unetlite.training.synthesis.poses import Pose, PosePriors, draw_pose
 from unetlite.training.synthesis.randomness import chance, pick_weighted
-from unetlite.training.synthesis.surfaces import SurfaceSource, draw_surface
+from unetlite.training.synthesis.surfaces import SurfaceSource, draw_photograph, draw_surface
 
 _MOST_COVERED = 0.4  # of the document, by things lying on it
 
@@ -39,7 +39,8 @@ class Scene:
     """A finished picture and what is true about it.
 
     `image` is uint8 (H, W, 3), `mask` bool (H, W) the whole document also where something lies on it, `quad`
-    float64 (4, 2) in reading order or None, `format` one of FORMATS or None, `kind` what the document is made of.
+    float64 (4, 2) in reading order or None, `format` one of FORMATS or None, `kind` what the document is made
+    of.
     """
 
     image: np.ndarray
@@ -95,6 +96,12 @@ def draw_negative_scene(
 ) -> Scene:
     """A picture without a document, often with things that resemble one."""
     pose = draw_pose(rng, size_wh, FORMATS["ID-1" if chance(rng, 0.5) else "ID-3"], priors)
+    if source.pictures and chance(rng, 0.3):  # most of what a camera sees has no table and no sheet in it
+        photograph = draw_photograph(rng, size_wh, source)
+        if chance(rng, 0.3):  # otherwise it has its own light already
+            photograph = apply_light(rng, photograph, None)
+        image = take_picture(rng, photograph)
+        return Scene(image, np.zeros(size_wh[::-1], bool), None, None, "negative", False)
     canvas = _background(rng, size_wh, pose, source, held=chance(rng, 0.2))
     if chance(rng, 0.8):
         for number in range(int(rng.integers(1, 5))):
@@ -153,12 +160,9 @@ def _lay_distractors(
 
 
 def _lay_sheet(rng: np.random.Generator, canvas: np.ndarray, pose: Pose, face: Face) -> bool:
-    """The larger sheet of paper on which an uncut copy was printed; False where the view is too steep for one."""
+    """The larger sheet on which an uncut copy was printed; False where the view is too steep for one."""
     half = np.array([face.format.width_mm, face.format.height_mm]) / 2
-    if chance(rng, 0.3):
-        margins = rng.uniform(60, 200, 4)
-    else:
-        margins = rng.uniform(3, [70, 70, 70, 170])
+    margins = rng.uniform(60, 200, 4) if chance(rng, 0.3) else rng.uniform(3, [70, 70, 70, 170])
     turn = float(rng.normal(0, 0.004))
     for shrink in (1.0, 0.5, 0.2):
         low, high = half + shrink * margins[:2], half + shrink * margins[2:]
@@ -170,7 +174,7 @@ def _lay_sheet(rng: np.random.Generator, canvas: np.ndarray, pose: Pose, face: F
 
 
 def _lay_passport_body(rng: np.random.Generator, canvas: np.ndarray, pose: Pose, face: Face) -> None:
-    """The cover's rim and the facing page above the data page, foreshortened because a passport never lies flat."""
+    """The cover's rim and the facing page above the data page, foreshortened as it never lies flat."""
     width, height = face.format.width_mm, face.format.height_mm
     tall = height * rng.uniform(0.45, 1.0)
     rim = rng.uniform(0.3, 2.5)

@@ -32,13 +32,19 @@ def draw_surface(
     """A table top under the plane (3, 3) mm -> pixels, or a photograph behind it; uint8 (H, W, 3)."""
     external = bool(source.tiles or source.pictures) and chance(rng, 0.55)
     if external and source.pictures and (not source.tiles or chance(rng, 0.4)):
-        return _tint(rng, _crop(rng, assets.read_background(pick(rng, source.pictures)), size_wh))
+        return draw_photograph(rng, size_wh, source)
     if external:
         tile = assets.read_background(pick(rng, source.tiles))
         pixel_mm = log_uniform(rng, 0.25, 1.6)
         return _tint(rng, _lay(rng, tile, size_wh, plane, pixel_mm, cv2.BORDER_WRAP))
     material = texture(source.seed, int(rng.integers(BANK_SIZE)))
     return _tint(rng, _lay(rng, material, size_wh, plane, log_uniform(rng, 0.22, 0.9), cv2.BORDER_REFLECT))
+
+
+def draw_photograph(rng: np.random.Generator, size_wh: tuple[int, int], source: SurfaceSource) -> np.ndarray:
+    """A part of one of the folder's pictures, uint8 (H, W, 3); `source.pictures` must not be empty."""
+    photograph = _crop(rng, assets.read_background(pick(rng, source.pictures)), size_wh)
+    return _tint(rng, photograph) if chance(rng, 0.5) else photograph
 
 
 def _lay(
@@ -91,7 +97,7 @@ def _depths(inverse: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
 
 
 def _without_perspective(inverse: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """The affine map that agrees with `inverse` around `middle`: for planes whose horizon is in the picture."""
+    """The affine map that agrees with `inverse` around `middle`: for planes that reach their horizon."""
     x, y, w = inverse @ middle
     here = np.array([x / w, y / w])
     slope = (inverse[:2, :2] - np.outer(here, inverse[2, :2])) / w
@@ -109,7 +115,7 @@ def _crop(rng: np.random.Generator, picture: np.ndarray, size_wh: tuple[int, int
         picture = picture[:, ::-1]
     height, width = picture.shape[:2]
     fit = min(width / size_wh[0], height / size_wh[1])
-    factor = fit * rng.uniform(0.45, 1.0)
+    factor = fit * rng.uniform(0.3, 1.0)
     part_w, part_h = max(int(size_wh[0] * factor), 2), max(int(size_wh[1] * factor), 2)
     x, y = int(rng.integers(width - part_w + 1)), int(rng.integers(height - part_h + 1))
     part = np.ascontiguousarray(picture[y : y + part_h, x : x + part_w])
