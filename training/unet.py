@@ -29,7 +29,8 @@ class Preset:
             and the outline is interpolated between its pixels anyway.
         transposed: learned upsampling (transposed convolution) in the decoder, else 1x1 convolution and bilinear.
         convolutions: separable convolutions per level, on the way down and on the way up.
-        dropout: share dropped at each encoder level's end, in training only.
+        dropout: share dropped after the bottleneck and after each skip but the finest, in training only.
+        relu_max: where the activations are cut off; bounded ones need no wide int8 ranges.
     """
 
     widths: tuple[int, ...]
@@ -38,10 +39,12 @@ class Preset:
     transposed: bool = False
     convolutions: tuple[int, int] = (2, 2)
     dropout: float = 0.0
+    relu_max: float | None = 6.0
 
 
 PRESETS = {
-    "reference": Preset((64, 128, 256, 512, 1024), transposed=True, dropout=0.2),  # the original project's network
+    # The network of planck-epoch/unet-image-segmentation, model/u_net.py.
+    "reference": Preset((64, 128, 256, 512, 1024), transposed=True, dropout=0.2, relu_max=None),
     "edge": Preset((24, 48, 96, 160, 192), stem_stride=4, convolutions=(1, 1)),
     "nano": Preset((16, 32, 64, 96), size_wh=(192, 192), stem_stride=4, convolutions=(1, 1)),
 }
@@ -76,41 +79,39 @@ def build_unet(
     if num_classes < 2:
         raise SettingsError(f"expected two classes or more (background first), got {num_classes}")
 
+    def conv(x: Any, width: int, *, kernel: int, strides: int = 1) -> Any:
+        x = layers.Conv2D(width, kernel, strides=strides, padding="same", use_bias=False)(x)
+        return layers.ReLU(p.relu_max)(layers.BatchNormalization(momentum=_BN_MOMENTUM)(x))
+
+    def separable(x: Any, width: int, count: int) -> Any:
+        for _ in range(count):
+            x = layers.SeparableConv2D(width, 3, padding="same", use_bias=False)(x)
+            x = layers.ReLU(p.relu_max)(layers.BatchNormalization(momentum=_BN_MOMENTUM)(x))
+        return x
+
     x = inputs = keras.Input((size_wh[1], size_wh[0], 3), name="image")
     if p.stem_stride > 1:
-        x = _conv_bn_relu(x, p.widths[0], kernel=2 * p.stem_stride - 1, strides=p.stem_stride)
+        x = conv(x, p.widths[0], kernel=2 * p.stem_stride - 1, strides=p.stem_stride)
     skips = []
     for level, width in enumerate(p.widths):
         if level:
             skips.append(x)
             x = layers.MaxPooling2D(2)(x)
-        x = _separable_block(x, width, p.convolutions[0])
-        if p.dropout:
-            x = layers.Dropout(p.dropout)(x)
-    for width, skip in zip(reversed(p.widths[:-1]), reversed(skips), strict=True):
+        x = separable(x, width, p.convolutions[0])
+    if p.dropout:
+        x = layers.Dropout(p.dropout)(x)
+    for level, width in reversed(list(enumerate(p.widths[:-1]))):
         if p.transposed:
             x = layers.Conv2DTranspose(width, 2, strides=2, padding="same")(x)
         else:
             # The 1x1 convolution before the enlargement runs on a quarter of the pixels.
-            x = _conv_bn_relu(x, width, kernel=1)
+            x = conv(x, width, kernel=1)
             # Keras's nearest becomes TILE operations that XNNPACK leaves alone; bilinear stays in one partition.
             x = layers.UpSampling2D(2, interpolation="bilinear")(x)
-        x = layers.Concatenate()([x, skip])
-        x = _separable_block(x, width, p.convolutions[1])
+        x = layers.Concatenate()([x, skips[level]])
+        if p.dropout and level:
+            x = layers.Dropout(p.dropout)(x)
+        x = separable(x, width, p.convolutions[1])
     x = layers.Conv2D(1 if num_classes == 2 else num_classes, 1, name="logits")(x)
     outputs = layers.Activation("sigmoid" if num_classes == 2 else "softmax", name="probability")(x)
     return keras.Model(inputs, outputs, name=name)
-
-
-def _conv_bn_relu(x: Any, width: int, *, kernel: int, strides: int = 1) -> Any:
-    x = layers.Conv2D(width, kernel, strides=strides, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization(momentum=_BN_MOMENTUM)(x)
-    return layers.ReLU(6.0)(x)
-
-
-def _separable_block(x: Any, width: int, count: int) -> Any:
-    for _ in range(count):
-        x = layers.SeparableConv2D(width, 3, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=_BN_MOMENTUM)(x)
-        x = layers.ReLU(6.0)(x)  # bounded, so that int8 needs no wide ranges
-    return x

@@ -177,11 +177,16 @@ def read_classes(path: Path, num_classes: int) -> np.ndarray:
 
     Raises:
         ImageError: as `read_levels`.
-        GroundTruthError: a value of `num_classes` or more.
+        GroundTruthError: a value of `num_classes` or more; for two classes, neither 0 and 1 nor dark and light.
     """
     levels = read_levels(path)
     highest = int(levels.max())
     if num_classes == 2:
+        if 1 < highest < 128:
+            raise GroundTruthError(
+                f"{path}: expected a mask of 0 and 1, or of dark and light, got values up to {highest}; "
+                f"pass --num-classes {highest + 1} if they are class indices, or make the mask again"
+            )
         return (levels > 0 if highest <= 1 else levels >= 128).astype(np.uint8)
     if highest >= num_classes:
         raise GroundTruthError(

@@ -39,10 +39,9 @@ def read_image(path: Path) -> RgbImage:
         ImageError: no such file, or empty, truncated, or no picture.
     """
     content = _read_file(Path(path))
-    encoded = np.frombuffer(content, np.uint8)
-    pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    pixels = _decode(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if pixels is None:  # OpenCV 4.11 gives up on one-channel float TIFFs unless asked for what is there
-        pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+        pixels = _decode(path, content, cv2.IMREAD_UNCHANGED)
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR) if pixels is not None and pixels.ndim == 2 else None
     if pixels is None:
         raise ImageError(f"{path}: expected a picture, got {len(content)} bytes that no decoder takes; check the file")
@@ -59,8 +58,8 @@ def read_levels(path: Path) -> np.ndarray:
         ImageError: as `read_image`.
     """
     content = _read_file(Path(path))
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.size == 0:
+    pixels = _decode(path, content, cv2.IMREAD_UNCHANGED)
+    if pixels is None:
         raise ImageError(f"{path}: expected a mask picture, got {len(content)} bytes that no decoder takes")
     return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., 0])
 
@@ -81,6 +80,14 @@ def _read_file(path: Path) -> bytes:
     if truncated:
         raise ImageError(f"{path}: expected a whole picture, got a truncated one ({len(content)} bytes); copy it again")
     return content
+
+
+def _decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except (cv2.error, MemoryError) as error:  # such as a header that claims more than 2^30 pixels
+        reason = getattr(error, "err", None) or "out of memory"
+        raise ImageError(f"{path}: expected a picture, got one that cannot be decoded ({reason})") from error
 
 
 def _to_uint8(pixels: np.ndarray) -> np.ndarray:

@@ -96,6 +96,8 @@ def test_masks_are_read_as_classes_whatever_their_brightness(tmp_path: Path) -> 
     write_image(tmp_path / "m.png", np.array([[0, 2, 1]], np.uint8))
     assert read_classes(tmp_path / "m.png", 3).tolist() == [[0, 2, 1]]
     write_image(tmp_path / "m.png", np.array([[0, 3]], np.uint8))
+    with pytest.raises(GroundTruthError, match="values up to 3; pass --num-classes 4"):
+        read_classes(tmp_path / "m.png", 2)
     with pytest.raises(GroundTruthError, match="0..2, got a value of 3"):
         read_classes(tmp_path / "m.png", 3)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import cv2
@@ -74,6 +75,15 @@ def test_files_that_are_no_whole_picture_are_named_with_the_reason(tmp_path: Pat
         assert str(tmp_path / name) in str(caught.value)
     with pytest.raises(ImageError, match="could not be read"):
         read_image(tmp_path)
+
+
+def test_a_header_that_claims_absurd_dimensions_is_an_error_of_ours(tmp_path: Path) -> None:
+    body = b"IHDR" + (100_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
+    chunk = (13).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    end = bytes(4) + b"IEND" + zlib.crc32(b"IEND").to_bytes(4, "big")
+    (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + end)
+    with pytest.raises(ImageError, match="huge.png: expected a picture"):
+        read_image(tmp_path / "huge.png")
 
 
 def test_an_unknown_suffix_and_an_existing_file_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,57 @@
+"""Write the tables that documents promise: each `<!-- results: REPORT -->` block is filled from that report.
+
+A report is what `unet-benchmark run` writes; date, machine, runtime and data stand in it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from unetlite.edge.report import read_report
+from unetlite.vision.files import write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "models" / "README.md"]
+BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+HEADINGS = "| level | size | IoU | quad IoU | quads >= 0.9 | delegated ops | median | p90 | time / float32 |"
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report's models as a Markdown table, with what they were measured on and where."""
+    runs = report["runs"]
+    baseline = next((run["latency_ms"]["total"]["p50"] for run in runs if run["level"] == "float32"), None)
+    lines = [HEADINGS, "|---" * HEADINGS.count(" | ") + "|---|"]
+    for run in runs:
+        total = run["latency_ms"]["total"]
+        ratio = f"{total['p50'] / baseline:.2f}" if baseline else "-"
+        ops = "-" if run["delegated_ops"] is None else f"{run['delegated_ops']} of {run['total_ops']}"
+        lines.append(
+            f"| {run['level']} | {run['model_bytes'] / 1e6:.2f} MB "
+            f"| {run['iou_mean']:.3f} | {run['quad_iou_mean']:.3f} | {100 * run['quad_iou_ge_90']:.0f} % "
+            f"| {ops} | {total['p50']:.1f} ms | {total['p90']:.1f} ms | {ratio} |"
+        )
+    device, first = report["device"], runs[0]
+    lines.append(
+        f"\n{report['date'][:10]}, {device['model'] or device['cpu']}, {device['cores']} cores, {device['os']}, "
+        f"{first['runtime']} {first['runtime_version']}, {first['threads']} thread; {report['data']['images']} pictures "
+        f"of `{report['data']['name']}`. Latency is a whole frame: preprocess, invoke, postprocess."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    for document in DOCUMENTS:
+        if not document.is_file():
+            continue
+        text = document.read_text("utf-8")
+        filled = BLOCK.sub(lambda m: f"{m[1]}\n{table(read_report(ROOT / m[2]))}\n{m[3]}", text)
+        if filled != text:
+            write_text(document, filled)
+            print(f"{document.relative_to(ROOT)}   filled")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Latencies of many runs as percentiles: a mean hides the frames that stutter.
+
+Stands apart so that benchmark and live capture state the same figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+STAGES = ("preprocess", "invoke", "postprocess")
+
+
+def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
+    """p50, p90 and p99 of at least one latency, linearly interpolated, in milliseconds to a microsecond."""
+    return {f"p{q}": round(float(np.percentile(values_ms, q)), 3) for q in (50, 90, 99)}
+
+
+def summarise(runs: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Percentiles by stage and of each run's total.
+
+    Args:
+        runs: at least one `Segmentation.latency_ms`.
+    """
+    summary = {stage: percentiles([run[stage] for run in runs]) for stage in STAGES}
+    return {**summary, "total": percentiles([sum(run[stage] for stage in STAGES) for run in runs])}

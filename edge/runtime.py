@@ -1,0 +1,157 @@
+"""Which TFLite interpreter runs a model: the first of three that this machine has.
+
+Stands apart because devices differ in what can be installed: ai-edge-litert is maintained and verifies a model
+before it runs it; tflite-runtime is small, but built for NumPy 1 and Python below 3.12; a workstation has
+TensorFlow's own. Each is imported on first use only, so a device needs one of them and never TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import operator
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unetlite.edge.flatbuffer import check_model_structure
+from unetlite.vision.contract import check_is_tflite
+from unetlite.vision.errors import MissingExtraError, ModelError
+
+RUNTIMES = {
+    "ai-edge-litert": "ai_edge_litert.interpreter:Interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter:Interpreter",
+    "tensorflow": "tensorflow:lite.Interpreter",  # tensorflow.lite is an attribute, its module has no Interpreter
+}
+INSTALL = {
+    "ai-edge-litert": "pip install 'unetlite[edge]'",
+    "tflite-runtime": "pip install 'unetlite[tflite-runtime]'",
+    "tensorflow": "pip install 'unetlite[train-cpu]'",
+}
+RUNTIME_VARIABLE = "UNETLITE_RUNTIME"
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """The interpreter that was chosen.
+
+    Attributes:
+        name: a key of `RUNTIMES`, or "keras".
+        version: as the package states it.
+        reason: why this one; empty for the first choice.
+    """
+
+    name: str
+    version: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}" + (f" ({self.reason})" if self.reason else "")
+
+
+def load_runtime(runtime: str | None = None) -> tuple[type, RuntimeInfo]:
+    """The interpreter class to use and why.
+
+    Args:
+        runtime: a key of `RUNTIMES`; None takes the environment's `UNETLITE_RUNTIME`, else the first that imports.
+
+    Raises:
+        ModelError: a name that is not in `RUNTIMES`.
+        MissingExtraError: the named runtime, or without a name every runtime, cannot be imported.
+    """
+    wanted, asked_by = (runtime, "asked for") if runtime else (os.environ.get(RUNTIME_VARIABLE), RUNTIME_VARIABLE)
+    if wanted:
+        if wanted not in RUNTIMES:
+            raise ModelError(f"{asked_by}: expected one of {', '.join(RUNTIMES)}, got {wanted!r}; choose one of them")
+        try:
+            return _import(wanted), RuntimeInfo(wanted, _version(wanted), asked_by)
+        except _NotUsable as error:
+            raise MissingExtraError(
+                f"runtime {wanted} ({asked_by}) cannot be imported: {error}; {INSTALL[wanted]}"
+            ) from error
+    failures: list[str] = []
+    for name in RUNTIMES:
+        try:
+            return _import(name), RuntimeInfo(name, _version(name), "; ".join(failures))
+        except _NotUsable as error:
+            failures.append(f"{name}: {error}")
+    raise MissingExtraError(f"no TFLite runtime can be imported ({'; '.join(failures)}); {INSTALL['ai-edge-litert']}")
+
+
+class _NotUsable(Exception):
+    pass
+
+
+def _import(name: str) -> type:
+    module, _, attribute = RUNTIMES[name].partition(":")
+    if name == "tflite-runtime" and int(np.__version__.split(".")[0]) >= 2:
+        # It imports all the same, and fails with a SystemError when the first model is loaded.
+        raise _NotUsable(f"built for NumPy 1, NumPy {np.__version__} is installed")
+    try:
+        return operator.attrgetter(attribute)(importlib.import_module(module))
+    except ModuleNotFoundError as error:
+        reason = "not installed" if error.name == module.split(".")[0] else str(error)
+        raise _NotUsable(reason) from error
+    except Exception as error:  # a native module of another NumPy or C library fails in many ways, none worth a crash
+        raise _NotUsable(f"{type(error).__name__}: {error}".splitlines()[0]) from error
+
+
+def _version(name: str) -> str:
+    package = RUNTIMES[name].split(":")[0].split(".")[0]
+    version = getattr(sys.modules.get(package), "__version__", None)
+    return str(version) if version else installed_version(name) or "unknown"
+
+
+def installed_version(distribution: str) -> str | None:
+    """The version of an installed distribution without importing it, or None."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def make_interpreter(
+    model: Path | bytes, *, threads: int = 1, runtime: str | None = None
+) -> tuple[Any, RuntimeInfo]:
+    """An interpreter for a model, its tensors allocated, and which runtime it is of.
+
+    Args:
+        model: a `.tflite` file, or its bytes.
+        threads: 1 or more.
+        runtime: as `load_runtime`.
+
+    Raises:
+        ModelError: no TFLite model, a damaged one, or one with operations that this runtime lacks.
+        MissingExtraError: as `load_runtime`.
+    """
+    where = "model" if isinstance(model, bytes) else str(model)
+    if not isinstance(model, bytes):
+        check_is_tflite(Path(model))
+        content = Path(model).read_bytes()
+    else:
+        content = model
+    check_model_structure(content, where)
+    interpreter_class, info = load_runtime(runtime)
+    try:
+        interpreter = _construct(interpreter_class, model, threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:  # UnicodeDecodeError, too, is a ValueError
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{where}: {info.name} {info.version} cannot run this model: {reason}; copy the file again, or export "
+            f"it again with unet-export"
+        ) from error
+    return interpreter, info
+
+
+def _construct(interpreter_class: Any, model: Path | bytes, threads: int) -> Any:
+    given = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+    with warnings.catch_warnings():
+        # tf.lite.Interpreter advises to move to ai-edge-litert, which is why it is the last choice here.
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        return interpreter_class(**given, num_threads=threads)

@@ -1,0 +1,184 @@
+"""From a picture to its document with one model: the whole of inference on a device.
+
+Stands apart because command, benchmark, live capture and export's check must run a model in one way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from unetlite.edge.model_contract import Overrides
+from unetlite.edge.network import Answer, load_tflite
+from unetlite.edge.runtime import RuntimeInfo
+from unetlite.vision.contract import Contract, OutputSpec
+from unetlite.vision.document import Finding, document_probability, find_document
+from unetlite.vision.errors import ModelError
+from unetlite.vision.image import RgbImage
+from unetlite.vision.preprocess import Placement, preprocess
+
+KERAS_SUFFIXES = (".keras", ".h5")
+
+
+class Network(Protocol):
+    """What runs a model: fed with pixels, invoked, asked for its answer."""
+
+    def feed(self, pixels: np.ndarray) -> None: ...
+
+    def invoke(self) -> None: ...
+
+    def answer(self) -> Answer: ...
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a network says about one picture.
+
+    Attributes:
+        answer: the network's output as it left, (h, w, C).
+        probability: (h, w) float32 in [0, 1], that a pixel of the output is part of a document.
+        finding: the document's quad in pixels of the picture, and the confidence.
+        placement: how the picture was fitted into the input.
+        output: the contract's output.
+        latency_ms: milliseconds by stage: preprocess, invoke, postprocess (up to the finding).
+    """
+
+    answer: Answer
+    probability: np.ndarray
+    finding: Finding
+    placement: Placement
+    output: OutputSpec
+    latency_ms: Mapping[str, float]
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool in pixels of the picture, True on documents; made when it is first asked for.
+
+        Of a quantized one-channel answer the levels themselves are compared with the threshold's level.
+        """
+        if self.answer.real_of_level is not None and self.output.kind == "sigmoid":
+            # The first level whose real value reaches the threshold; 256 where none does.
+            level = int(np.searchsorted(self.answer.real_of_level, np.float32(self.output.threshold)))
+            levels = self.placement.map_to_image(np.ascontiguousarray(self.answer.values[..., 0]))
+            return levels >= level if level < 256 else np.zeros(levels.shape, bool)
+        return self.placement.map_to_image(self.probability) >= self.output.threshold
+
+    @cached_property
+    def classes(self) -> np.ndarray:
+        """(H, W) uint8 in pixels of the picture: the most probable class; of a sigmoid model `mask` as 0 and 1."""
+        if self.output.kind == "sigmoid":
+            return self.mask.astype(np.uint8)
+        width, height = self.placement.image_size_wh
+        best = np.zeros((height, width), np.uint8)
+        highest = self._class_map(0)
+        for index in range(1, self.answer.values.shape[2]):
+            values = self._class_map(index)
+            better = values > highest
+            best[better] = index
+            np.maximum(highest, values, out=highest)
+        return best
+
+    def _class_map(self, index: int) -> np.ndarray:
+        return self.placement.map_to_image(np.ascontiguousarray(self.answer.values[..., index]))
+
+    @property
+    def mask_fraction(self) -> float:
+        """The share of the picture that is document."""
+        return float(self.mask.mean())
+
+
+class Segmenter:
+    """A loaded model and its contract; call it with a picture.
+
+    Attributes:
+        contract: how pixels enter and how the answer leaves.
+        contract_origin: where the contract is from, for messages.
+        runtime: what runs the model.
+        network: the model itself; `network.interpreter` of a `.tflite`.
+    """
+
+    def __init__(self, network: Network, contract: Contract, contract_origin: str, runtime: RuntimeInfo) -> None:
+        self.network = network
+        self.contract = contract
+        self.contract_origin = contract_origin
+        self.runtime = runtime
+
+    def __call__(self, image: RgbImage) -> Segmentation:
+        """Segment one picture.
+
+        Args:
+            image: (H, W, 3) uint8, RGB, of any size.
+
+        Raises:
+            ModelError: the network answers with something other than probabilities.
+        """
+        begin = time.perf_counter()
+        pixels, placement = preprocess(image, self.contract.input)
+        self.network.feed(pixels)
+        fed = time.perf_counter()
+        self.network.invoke()
+        invoked = time.perf_counter()
+        answer = self.network.answer()
+        probability = document_probability(answer.real(), self.contract.output)
+        finding = find_document(probability, placement, self.contract.output)
+        done = time.perf_counter()
+        latency_ms = {
+            "preprocess": (fed - begin) * 1000.0,
+            "invoke": (invoked - fed) * 1000.0,
+            "postprocess": (done - invoked) * 1000.0,
+        }
+        return Segmentation(answer, probability, finding, placement, self.contract.output, latency_ms)
+
+
+def load_segmenter(
+    model: Path,
+    *,
+    threads: int = 1,
+    runtime: str | None = None,
+    input_range: tuple[float, float] | None = None,
+    fit: str | None = None,
+    threshold: float | None = None,
+    labels: Sequence[str] | None = None,
+) -> Segmenter:
+    """Load a model with its contract.
+
+    Args:
+        model: a `.tflite` file; or `.keras` or `.h5`, which needs TensorFlow and Keras.
+        threads: of the interpreter, 1 or more.
+        runtime: a key of `runtime.RUNTIMES`; None chooses.
+        input_range: real values of 0 and 255, in place of what the model says.
+        fit: "stretch" or "letterbox", likewise.
+        threshold: likewise.
+        labels: class names, background first, likewise.
+
+    Raises:
+        ModelError: no model, a damaged one, or no segmentation model.
+        ContractError: what the model leaves unsaid is not given, or contradicts its tensors.
+        MissingExtraError: no runtime for it is installed.
+    """
+    model = Path(model)
+    given = Overrides(input_range, fit, threshold, None if labels is None else tuple(labels))
+    if model.suffix.lower() in KERAS_SUFFIXES:
+        from unetlite.edge.keras_network import load_keras
+
+        return Segmenter(*load_keras(model, given))
+    return Segmenter(*load_tflite(model, given, threads=threads, runtime=runtime))
+
+
+def shipped_model() -> Path:
+    """The model that ships in this package.
+
+    Raises:
+        ModelError: this installation has none.
+    """
+    folder = Path(__file__).parent / "models"
+    models = sorted(folder.glob("*.int8.tflite"))
+    if not models:
+        raise ModelError(f"{folder}: expected the model that ships with unetlite, found none; pass --model FILE")
+    return models[0]

@@ -1,0 +1,166 @@
+"""`unet-benchmark compare`: reports from other machines, honest and hostile."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import json
+from html.parser import HTMLParser
+
+import pytest
+from click.testing import CliRunner
+
+from unetlite.edge.cli import benchmark
+from unetlite.edge.html_report import html_page
+from unetlite.edge.report import ReportError, csv_table, markdown_table, read_report, table_rows, text_table
+
+
+def run(level: str, median: float, **changes):
+    stage = {"p50": median, "p90": median * 1.1, "p99": median * 2}
+    return {
+        "model": f"edge.{level}.tflite", "level": level, "model_bytes": 1_250_000, "iou_mean": 0.943, "images": 120,
+        "quad_iou_mean": 0.951, "delegated_ops": 40, "total_ops": 42, "latency_ms": {"total": stage}, "threads": 1,
+        "runtime": "ai-edge-litert", "throttled": None, **changes,
+    }  # fmt: skip
+
+
+def report(device: str, runs: list, data: str = "d0"):
+    return {
+        "format": "unetlite-benchmark",
+        "version": 1,
+        "device": {"model": device, "cpu": "Cortex-A76"},
+        "data": {"sha256": data},
+        "runs": runs,
+    }
+
+
+PI = report("Raspberry Pi 5", [run("float32", 40.0), run("int8", 10.0)])
+OTHER = report("Raspberry Pi 4", [run("float32", 100.0), run("int8", 40.0)])
+
+
+def test_the_ratio_is_to_float32_of_the_same_device():
+    rows = table_rows([("pi5.json", PI), ("pi4.json", OTHER)])
+    assert [(row.device, row.ratio) for row in rows] == [
+        ("Raspberry Pi 5", 1.0),
+        ("Raspberry Pi 5", 0.25),
+        ("Raspberry Pi 4", 1.0),
+        ("Raspberry Pi 4", 0.4),
+    ]
+
+
+@pytest.mark.parametrize("change", [{"threads": 4}, {"runtime": "tensorflow"}, {"model": "nano.int8.tflite"}])
+def test_runs_that_differ_in_more_than_the_level_have_no_ratio(change):
+    rows = table_rows([("r.json", report("Pi", [run("float32", 40.0), run("int8", 10.0, **change)]))])
+    assert rows[1].ratio is None
+    assert rows[1].cells()[-1] == "-"
+
+
+def test_two_devices_of_one_name_are_told_apart():
+    rows = table_rows([("left.json", PI), ("right.json", copy.deepcopy(PI))])
+    assert {row.device for row in rows} == {"Raspberry Pi 5 (left.json)", "Raspberry Pi 5 (right.json)"}
+
+
+def test_the_terminal_table_is_aligned():
+    lines = text_table(table_rows([("a", PI), ("b", OTHER)])).splitlines()
+    assert len(lines) == 5
+    assert lines[1].split("  ")[0] == "Raspberry Pi 5"
+    assert "1.25 MB" in lines[1]
+    assert "40/42" in lines[1]
+    assert len({line.index(" ms") for line in lines[1:]}) <= 2  # figures end in one column
+    assert all(line.rstrip()[-4:].strip().replace(".", "").isdigit() for line in lines[1:])
+
+
+HOSTILE = "<script>alert(1)</script>|`x`\x1b[2J\n=cmd()"
+
+
+def hostile_rows():
+    content = report(HOSTILE, [run("float32", 1.0, model="=HYPERLINK(1)" + HOSTILE)], data=HOSTILE)
+    return table_rows([(HOSTILE, content), ("b", OTHER)])
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.seen, self.text = set(), []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.add(tag)
+        assert not [name for name, _ in attrs if name in ("src", "href") or name.startswith("on")]
+
+    def handle_data(self, text):
+        self.text.append(text)
+
+
+def test_hostile_strings_stay_text_on_the_page():
+    parser = Tags()
+    page = html_page(hostile_rows())
+    parser.feed(page)
+    assert "script" not in parser.seen
+    assert "http" not in page
+    assert any("<script>alert(1)</script>" in text for text in parser.text)
+    assert "different data sets" in page
+
+
+def test_hostile_strings_cannot_steer_a_terminal_a_table_or_a_spreadsheet():
+    rows = hostile_rows()
+    text = text_table(rows)
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 4
+    markdown = markdown_table(rows)
+    assert "<script" not in markdown
+    body = markdown.splitlines()[2]
+    assert body.replace("\\|", "").count("|") == 12
+    cells = [cell for line in csv.reader(io.StringIO(csv_table(rows))) for cell in line]
+    assert not any(cell.startswith(("=", "+", "@")) for cell in cells)
+    assert any(cell.startswith("'=HYPERLINK(1)") for cell in cells)
+
+
+def test_the_csv_holds_full_figures():
+    lines = list(csv.DictReader(io.StringIO(csv_table(table_rows([("a", PI)])))))
+    assert (lines[1]["level"], lines[1]["median_ms"], lines[1]["ratio"]) == ("int8", "10.0", "0.25")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: r.pop("runs"),
+        lambda r: r.update(runs=[3]),
+        lambda r: r.update(device=None),
+        lambda r: r["runs"][0].pop("iou_mean"),
+        lambda r: r["runs"][0].update(model_bytes="big"),
+        lambda r: r["runs"][0].update(model_bytes=10**400),
+        lambda r: r["runs"][0]["latency_ms"].update(total=None),
+        lambda r: r["runs"][0]["latency_ms"]["total"].update(p50=float("nan")),
+        lambda r: r["runs"][0]["latency_ms"]["total"].update(p90=float("inf")),
+    ],
+)
+def test_a_report_with_a_wrong_field_is_one_error_that_names_file_and_field(change):
+    broken = copy.deepcopy(PI)
+    change(broken)
+    with pytest.raises(ReportError, match=r"^r\.json: "):
+        table_rows([("r.json", broken)])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": "other"}', '{"format": "unetlite-benchmark", "version": 9}']
+)
+def test_a_file_that_is_no_report_is_an_error(tmp_path, text):
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(ReportError, match=r"r\.json: expected"):
+        read_report(tmp_path / "r.json")
+
+
+def test_the_command_prints_the_table_and_writes_what_is_asked_for(tmp_path):
+    for name, content in (("a.json", PI), ("b.json", OTHER)):
+        (tmp_path / name).write_text(json.dumps(content))
+    arguments = ["compare", *(str(tmp_path / name) for name in ("a.json", "b.json"))]
+    for option in ("html", "markdown", "csv"):
+        arguments += [f"--{option}", str(tmp_path / f"out.{option}")]
+    result = CliRunner().invoke(benchmark, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0].startswith("device")
+    assert (tmp_path / "out.html").read_text().startswith("<!doctype html>")
+    refused = CliRunner().invoke(benchmark, arguments, catch_exceptions=False)
+    assert refused.exit_code == 1
+    assert "--overwrite" in refused.stderr
