@@ -36,8 +36,8 @@ def table(report: dict[str, Any]) -> str:
     device, first = report["device"], runs[0]
     lines.append(
         f"\n{report['date'][:10]}, {device['model'] or device['cpu']}, {device['cores']} cores, {device['os']}, "
-        f"{first['runtime']} {first['runtime_version']}, {first['threads']} thread; {report['data']['images']} pictures "
-        f"of `{report['data']['name']}`. Latency is a whole frame: preprocess, invoke, postprocess."
+        f"{first['runtime']} {first['runtime_version']}, {first['threads']} thread; "
+        f"{report['data']['images']} pictures of `{report['data']['name']}`. Latency is a whole frame: preprocess, invoke, postprocess."
     )
     return "\n".join(lines) + "\n"
 

@@ -67,7 +67,12 @@ def prepare(source: Path, to: Path, shares: Any, **options: Any) -> None:
 )
 @click.option("--size", "size_wh", type=SIZE, help="The pictures' size.  [default: several, upright and wide]")
 @click.option("--negatives", type=click.FloatRange(0, 1), default=0.15, help="Share of pictures without a document.")
-@click.option("--classes", type=click.Choice(["document", "card,passport"]), default="document")
+@click.option(
+    "--classes",
+    type=click.Choice(["document", "card,passport"]),
+    default="document",
+    help="What the masks tell apart beside the background.",
+)
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: all cores]")
 def synthesize(to: Path, count: int, seed: int, classes: str, **options: Any) -> None:
     """Draw pictures of documents with their exact truth, and a contact sheet to look at."""
