@@ -33,11 +33,13 @@ def table(report: dict[str, Any]) -> str:
             f"| {run['iou_mean']:.3f} | {run['quad_iou_mean']:.3f} | {100 * run['quad_iou_ge_90']:.0f} % "
             f"| {ops} | {total['p50']:.1f} ms | {total['p90']:.1f} ms | {ratio} |"
         )
-    device, first = report["device"], runs[0]
+    device, data, first = report["device"], report["data"], runs[0]
     lines.append(
         f"\n{report['date'][:10]}, {device['model'] or device['cpu']}, {device['cores']} cores, {device['os']}, "
         f"{first['runtime']} {first['runtime_version']}, {first['threads']} thread; "
-        f"{report['data']['images']} pictures of `{report['data']['name']}`. Latency is a whole frame: preprocess, invoke, postprocess."
+        f"{data['images']} pictures of `{data['name']}`. Latency is a whole frame: preprocess, invoke, postprocess. "
+        f"The constant answers \"nothing\" and \"everything\" would score an IoU of "
+        f"{first['constant_iou']['nothing']:.3f} and {first['constant_iou']['everything']:.3f}."
     )
     return "\n".join(lines) + "\n"
 

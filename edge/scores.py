@@ -34,6 +34,7 @@ class Scores:
     Attributes:
         class_names: background first.
         names, ious, quad_ious: one a picture, in order.
+        document_shares: how much of each picture is document: what answering "everything" would score.
         corner_errors: of the pictures where a quad was found and there is one.
         two_class: (2, 2) pixel counts, background against all documents.
         by_class: (N, N) pixel counts.
@@ -43,6 +44,7 @@ class Scores:
     names: list[str] = field(default_factory=list)
     ious: list[float] = field(default_factory=list)
     quad_ious: list[float] = field(default_factory=list)
+    document_shares: list[float] = field(default_factory=list)
     corner_errors: list[float] = field(default_factory=list)
     two_class: np.ndarray = field(default_factory=lambda: np.zeros((2, 2), np.int64))
     by_class: np.ndarray = field(init=False)
@@ -55,6 +57,7 @@ class Scores:
         document = truth.classes > 0
         self.names.append(name)
         self.ious.append(mask_iou(segmentation.mask, document))
+        self.document_shares.append(float(document.mean()))
         found = segmentation.finding.quad
         self.quad_ious.append(quad_iou(found, quad))
         if found is not None and quad is not None:
@@ -70,13 +73,18 @@ class Scores:
     def summary(self) -> dict[str, Any]:
         """The figures of a benchmark run, fit for JSON.
 
-        `iou_mean` is over the document, per picture, then averaged. `mean_iou_two_class` and `mean_iou` are of all
+        `iou_mean` is over the document, per picture, then averaged; `constant_iou` is what the answers "nothing" and
+        "everything" would score. `mean_iou_two_class` and `mean_iou` are of all
         pixels together: Keras's MeanIoU, background included. `corner_error_mean` is a share of the card's width.
         """
         by_class = class_iou(self.by_class)
         return {
             "images": len(self.ious),
             "iou_mean": round(float(np.mean(self.ious)), 4),
+            "constant_iou": {
+                "nothing": round(float(np.mean(np.array(self.document_shares) == 0.0)), 4),
+                "everything": round(float(np.mean(self.document_shares)), 4),
+            },
             "quad_iou_mean": round(float(np.mean(self.quad_ious)), 4),
             "quad_iou_ge_90": round(float(np.mean(np.array(self.quad_ious) >= GOOD_QUAD_IOU)), 4),
             "corner_error_mean": round(float(np.mean(self.corner_errors)), 5) if self.corner_errors else None,

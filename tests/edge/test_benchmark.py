@@ -21,7 +21,7 @@ from unetlite.vision.metrics import quad_iou
 RUN_FIELDS = {
     "model", "sha256", "level", "images", "iou_mean", "quad_iou_mean", "quad_iou_ge_90", "below_threshold",
     "latency_ms", "first_invoke_ms", "threads", "runtime", "model_bytes", "peak_rss_bytes", "delegated_ops",
-    "total_ops", "throttled", "mean_iou_two_class", "class_iou", "corner_error_mean",
+    "total_ops", "throttled", "mean_iou_two_class", "constant_iou", "class_iou", "corner_error_mean",
 }  # fmt: skip
 
 

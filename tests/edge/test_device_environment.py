@@ -34,9 +34,8 @@ def test_tensorflow_is_absent() -> None:
 
 def test_the_shipped_model_finds_the_sample_documents(tmp_path: Path) -> None:
     samples = find_samples(ROOT / "samples")
-    result = device(
-        "unet-infer", ROOT / "samples" / "images", "--json", "--crop-out", tmp_path / "crops", "--mask-out", tmp_path / "m"
-    )
+    outputs = ("--crop-out", tmp_path / "crops", "--mask-out", tmp_path / "masks")
+    result = device("unet-infer", ROOT / "samples" / "images", "--json", *outputs)
     assert result.returncode == 0, result.stderr
     answers = {Path(line["image"]).name: line for line in map(json.loads, result.stdout.splitlines())}
     assert set(answers) == {sample.image.name for sample in samples}

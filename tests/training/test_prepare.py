@@ -92,6 +92,17 @@ def test_pictures_of_the_same_name_do_not_replace_each_other(tmp_path: Path) -> 
     assert len(list((tmp_path / "out").glob("*/images/*.png"))) == 3
 
 
+def test_a_documents_id_may_hold_what_a_file_name_may_not(tmp_path: Path) -> None:
+    for i in range(3):
+        write_image(tmp_path / "in" / "images" / f"{i}.png", np.full((20, 20, 3), 9, np.uint8))
+        write_image(tmp_path / "in" / "masks" / f"{i}.png", np.full((20, 20), 255, np.uint8))
+        (tmp_path / "in" / "ground_truth").mkdir(exist_ok=True)
+        truth = {"quad": [[2, 2], [9, 2], [9, 9], [2, 9]], "document": f"face:a/../{i}.jpg"}
+        (tmp_path / "in" / "ground_truth" / f"{i}.json").write_text(json.dumps(truth))
+    counts = prepare(tmp_path / "in", tmp_path / "out").counts
+    assert {split: len(find_samples(tmp_path / "out" / split)) for split in counts} == counts == dict.fromkeys(counts, 1)
+
+
 def test_images_and_masks_can_be_split_too(tmp_path: Path) -> None:
     for i in range(10):
         write_image(tmp_path / "in" / "images" / f"{i}.jpg", np.full((20, 30, 3), 10 * i, np.uint8))

@@ -40,7 +40,7 @@ def load_pair(sample: Sample, spec: InputSpec, num_classes: int) -> tuple[np.nda
         ImageError, GroundTruthError: as the readers in `unetlite.vision` do.
     """
     image = read_image(sample.image)
-    truth = read_truth(sample, image.shape[:2], num_classes)
+    truth = read_truth(sample, (image.shape[0], image.shape[1]), num_classes)
     return preprocess(image, spec)[0], preprocess_mask(truth.classes, spec)
 
 

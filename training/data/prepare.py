@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -127,7 +128,8 @@ def _unique_names(samples: list[Sample]) -> list[str]:
     for sample in samples:
         parts = [sample.document, *([sample.clip.split("/")[-1]] if sample.clip != sample.document else [])]
         stem = sample.image.stem
-        names.append("_".join([part for part in parts if not stem.startswith(part)] + [stem]))
+        name = "_".join([part for part in parts if not stem.startswith(part)] + [stem])
+        names.append(re.sub(r"[^\w.-]+", "-", name))  # a document's id may hold what a file name may not
     repeated = {name for name, count in Counter(names).items() if count > 1}
     return [
         f"{name}_{hashlib.sha256(str(sample.image).encode()).hexdigest()[:8]}" if name in repeated else name
@@ -143,7 +145,7 @@ def _prepare_one(sample: Sample, split: str, name: str, *, to: Path, num_classes
     if image_path.exists() and mask_path.exists() and truth_path.exists():
         return True
     image = read_image(sample.image)
-    truth = read_truth(sample, image.shape[:2], num_classes)
+    truth = read_truth(sample, (image.shape[0], image.shape[1]), num_classes)
     classes = truth.classes * np.uint8(255) if num_classes == 2 else truth.classes
     _link(sample.image, image_path)
     write_image(mask_path, classes)

@@ -1,0 +1,123 @@
+"""Which pictures stand for all: candidates of a folder, and the strategies that choose among them.
+
+Stands apart because the choice is a table of strategies over measured pictures, each repeatable from its seed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unetlite.calibration.measure import Measurement
+from unetlite.vision.dataset import find_samples, split_folder
+from unetlite.vision.errors import CalibrationError, DatasetError
+from unetlite.vision.image import is_image_path
+
+BRIGHTNESS_STRATA = 8  # enough to part night from noon; more would leave strata empty in small sets
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A picture that may be chosen; `document` names what else shows the same thing."""
+
+    path: Path
+    document: str
+
+
+def find_candidates(source: Path) -> tuple[Path, list[Candidate]]:
+    """The pictures of a data set (of its training part where it is prepared), or of any folder.
+
+    Returns:
+        The folder that holds them, and the pictures sorted by path.
+
+    Raises:
+        CalibrationError: no such folder, or no pictures in it.
+        GroundTruthError: a data set in which a picture lacks its truth.
+    """
+    source = Path(source)
+    if not source.is_dir():
+        raise CalibrationError(f"{source}: expected a folder of pictures or a data set, but there is none")
+    folder = split_folder(source, "train")
+    try:
+        return folder, [Candidate(sample.image, sample.document) for sample in find_samples(folder)]
+    except DatasetError:
+        pictures = [path for path in sorted(folder.rglob("*")) if path.is_file() and is_image_path(path)]
+        if any("masks" in path.relative_to(folder).parts for path in pictures):
+            raise  # half a data set: its masks must not be taken for photographs
+    if not pictures:
+        raise CalibrationError(f"{folder}: expected pictures to calibrate with, found none; name another folder")
+    return folder, [Candidate(path, path.relative_to(folder).parent.as_posix()) for path in pictures]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How pictures are chosen.
+
+    Attributes:
+        meaning: one sentence for people.
+        order: in which order candidates are looked at.
+        pool: how many are measured for each one chosen: reading a whole large data set would take minutes.
+        pick: which of the measured pool are chosen.
+    """
+
+    meaning: str
+    order: Callable[[Sequence[Candidate], random.Random], list[Candidate]]
+    pool: int
+    pick: Callable[[Sequence[Measurement], int, random.Random], list[Measurement]]
+
+
+def _shuffled(candidates: Sequence[Candidate], rng: random.Random) -> list[Candidate]:
+    return rng.sample(candidates, len(candidates))
+
+
+def _documents_in_turn(candidates: Sequence[Candidate], rng: random.Random) -> list[Candidate]:
+    by_document: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in _shuffled(candidates, rng):
+        by_document[candidate.document].append(candidate)
+    turns = [
+        (turn, number, candidate)
+        for number, members in enumerate(by_document.values())
+        for turn, candidate in enumerate(members)
+    ]
+    return [candidate for _, _, candidate in sorted(turns, key=lambda item: item[:2])]
+
+
+def _first(pool: Sequence[Measurement], count: int, rng: random.Random) -> list[Measurement]:
+    return list(pool[:count])
+
+
+def _across_documents_and_brightness(
+    pool: Sequence[Measurement], count: int, rng: random.Random
+) -> list[Measurement]:
+    """One after another the picture whose document, and then whose stratum of brightness, was chosen least so far.
+
+    Strata are equal spans of brightness, not equal numbers of pictures: the few very dark and very light ones count.
+    """
+    remaining = rng.sample(pool, len(pool))  # ties fall by the seed
+    lowest = min((picture.brightness for picture in pool), default=0.0)
+    span = max((picture.brightness - lowest for picture in pool), default=0.0) or 1.0
+    by_document: Counter[str] = Counter()
+    by_stratum: Counter[int] = Counter()
+
+    def stratum(picture: Measurement) -> int:
+        return min(int((picture.brightness - lowest) / span * BRIGHTNESS_STRATA), BRIGHTNESS_STRATA - 1)
+
+    chosen: list[Measurement] = []
+    while remaining and len(chosen) < count:
+        picture = min(remaining, key=lambda other: (by_document[other.document], by_stratum[stratum(other)]))
+        remaining.remove(picture)
+        by_document[picture.document] += 1
+        by_stratum[stratum(picture)] += 1
+        chosen.append(picture)
+    return chosen
+
+
+STRATEGIES = {
+    "stratified": Strategy(
+        "evenly over documents and over brightness", _documents_in_turn, 4, _across_documents_and_brightness
+    ),
+    "random": Strategy("each picture equally likely", _shuffled, 1, _first),
+}

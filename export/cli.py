@@ -1,0 +1,180 @@
+"""`unet-export`: a Keras model to `.tflite` files that describe themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from unetlite.vision.cli import Command, overwrite_option, progress, tell
+
+REFUSED = 3  # exit status where a level was refused and the others were written
+
+
+@click.command(cls=Command)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--float32", is_flag=True, help="Weights and arithmetic as trained.")
+@click.option("--float16", is_flag=True, help="Weights halved, arithmetic in float.")
+@click.option("--dynamic", is_flag=True, help="int8 weights, activations quantized while running.")
+@click.option("--int8", is_flag=True, help="Full integer, uint8 in and out; needs --calibration.")
+@click.option("--int16x8", is_flag=True, help="int8 weights, int16 activations; slow everywhere, see --allow-slow.")
+@click.option("--calibration", type=click.Path(path_type=Path), metavar="DIR|MANIFEST",
+              help="Pictures for int8: a manifest of unet-calibrate, or a folder to choose from.")  # fmt: skip
+@click.option("--validation", type=click.Path(path_type=Path), metavar="DIR",
+              help="A data set with truth to compare and score the files on.")  # fmt: skip
+@click.option("--to", "folder", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
+@click.option("--input-range", nargs=2, type=float, metavar="LOW HIGH",
+              help="Real values of 0 and 255, if not as trained.")  # fmt: skip
+@click.option("--fit", type=click.Choice(["stretch", "letterbox"]), help="How pictures are fitted, if not as trained.")
+@click.option("--labels", type=click.Path(path_type=Path), metavar="FILE",
+              help="Class names, one a line, background first, if not as trained.")  # fmt: skip
+@click.option("--author", default="not stated", help="For the metadata.")
+@click.option("--licence", default="not stated", help="Of the weights, for the metadata.")
+@click.option("--model-version", default="not stated", help="For the metadata.")
+@click.option("--allow-slow", is_flag=True, help="Write levels, too, that would crawl on reference kernels.")
+@overwrite_option
+@click.pass_context
+def main(
+    ctx: click.Context,
+    model: Path,
+    calibration: Path | None,
+    validation: Path | None,
+    folder: Path,
+    input_range: tuple[float, float] | None,
+    fit: str | None,
+    labels: Path | None,
+    author: str,
+    licence: str,
+    model_version: str,
+    allow_slow: bool,
+    overwrite: bool,
+    **wanted: bool,
+) -> None:
+    """Convert MODEL (.keras or .h5) to one .tflite file per level, each with metadata, labels and contract inside.
+
+    Without a level flag: float32, float16, dynamic, and int8 where --calibration is given. Every file is compared
+    with MODEL on the validation pictures, or on the calibration's. Exit status 3: a level was refused, with the
+    reason on stderr; the others were written.
+    """
+    from unetlite.export.quiet import quiet_tensorflow
+
+    quiet_tensorflow()  # before the first import of TensorFlow
+    import datetime
+
+    from unetlite.calibration.manifest import write_manifest
+    from unetlite.edge.model_contract import Overrides, parse_labels
+    from unetlite.export import exporter
+    from unetlite.export.agreement import calibration_pictures, validation_pictures
+    from unetlite.export.metadata import import_writers
+    from unetlite.export.report import build_report, preferred, report_path, summary_line, warnings_about
+    from unetlite.vision.files import write_json
+
+    levels = _levels([name for name, flag in wanted.items() if flag], calibration)
+    chosen_from_folder = calibration is not None and calibration.is_dir()
+    manifest_path = folder / f"{model.stem}.calibration.json"
+    report = report_path(model, folder)
+    targets = [folder / exporter.file_name(model, level) for level in levels] + [report]
+    _refuse_existing([*targets, manifest_path] if chosen_from_folder else targets, overwrite)
+
+    import_writers()  # a missing extra is told before minutes of work
+    names = None if labels is None else parse_labels(_read_labels(labels))
+    network = exporter.open_network(model, Overrides(input_range, fit, None, names))
+    if network.origin == "defaults":
+        spec, output = network.contract.input, network.contract.output
+        tell(
+            f"{model}: no training summary beside it; taken: 0..255 stands for {spec.real_range[0]:g}.."
+            f"{spec.real_range[1]:g}, fit {spec.fit}, classes {', '.join(output.class_names)} "
+            f"(--input-range, --fit, --labels say otherwise)."
+        )
+    manifest = None if calibration is None else _manifest(calibration, network.contract.input)
+    if manifest is not None:
+        exporter.check_manifest(manifest, network.contract)
+    if validation is not None:
+        pictures, pictures_from = validation_pictures(validation), "validation"
+    elif manifest is not None:
+        pictures, pictures_from = calibration_pictures(manifest), "calibration"
+        tell("No --validation: files are compared with Keras on the calibration's own pictures, without truth.")
+    else:
+        pictures, pictures_from = [], None
+        tell("Neither --validation nor --calibration: agreement with Keras is not measured.")
+
+    exports, segmenters = exporter.convert_levels(
+        network, levels, manifest, allow_slow=allow_slow, watch=_watch("Converting")
+    )
+    exports, keras_score = exporter.judge(network, exports, segmenters, pictures, _watch("Comparing with Keras"))
+    titles = exporter.Titles(author, licence, model_version)
+    exports = exporter.describe(network, exports, manifest, titles, pictures_from)
+    written = exporter.write_files(network, exports, folder, overwrite=overwrite)
+    if manifest is not None and chosen_from_folder:
+        write_manifest(manifest_path, manifest, overwrite=overwrite)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    content = build_report(
+        network, exports, manifest=manifest, pictures_from=pictures_from, keras_score=keras_score, now=now
+    )
+    write_json(report, content, overwrite=overwrite)
+    for export in exports:
+        if export.refused is not None:
+            tell(f"Refused {export.level.name}: {export.refused}")
+        for warning in warnings_about(export):
+            tell(f"WARNING: {warning}")
+    for export in exports:
+        if export.refused is None:
+            click.echo(summary_line(written[export.level.name], export))
+    click.echo(f"{report}  report")
+    first = preferred(written)
+    if first is not None:
+        click.echo(f"Next: unet-infer PICTURES --model {first} --crop-out crops/")
+    if len(written) < len(exports):
+        ctx.exit(REFUSED)
+
+
+def _levels(wanted: list[str], calibration: Path | None) -> list[Any]:
+    from unetlite.export.levels import LEVELS
+
+    for name in wanted:
+        if LEVELS[name].calibrated and calibration is None:
+            raise click.UsageError(
+                f"--{name} needs --calibration with a manifest (unet-calibrate DATA --to manifest.json) "
+                f"or a folder of pictures like those the device will see"
+            )
+    if wanted:
+        return [LEVELS[name] for name in LEVELS if name in wanted]
+    levels = [level for level in LEVELS.values() if level.default]
+    left_out = [level.name for level in levels if level.calibrated and calibration is None]
+    if left_out:
+        tell(f"Left out {', '.join(left_out)}: it needs --calibration with a manifest or a folder of pictures.")
+    return [level for level in levels if level.name not in left_out]
+
+
+def _refuse_existing(targets: list[Path], overwrite: bool) -> None:
+    """Before minutes of work; the writers check again."""
+    from unetlite.vision.errors import OutputError
+
+    existing = [str(path) for path in targets if path.exists()]
+    if existing and not overwrite:
+        raise OutputError(f"{', '.join(existing)}: expected new files; choose another --to or pass --overwrite")
+
+
+def _read_labels(path: Path) -> bytes:
+    from unetlite.vision.errors import ContractError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ContractError(f"{path}: expected class names, one a line: {error.strerror}; check --labels") from error
+
+
+def _manifest(source: Path, spec: Any) -> Any:
+    from unetlite.calibration.manifest import make_manifest, read_manifest
+
+    return make_manifest(source, spec, watch=_watch("Reading pictures")) if source.is_dir() else read_manifest(source)
+
+
+def _watch(label: str) -> Any:
+    def watch(items: Iterable[Any]) -> Iterator[Any]:
+        with progress(items, label) as watched:
+            yield from watched
+
+    return watch

@@ -1,0 +1,267 @@
+"""One export from beginning to end: load, convert each level, judge it, describe it, write it.
+
+Stands apart so that the steps' order stands in one place; each step is a module of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unetlite.calibration.audit import audit
+from unetlite.calibration.manifest import Manifest, representative_pixels
+from unetlite.edge.delegation import Delegation, delegated_ops
+from unetlite.edge.keras_network import KerasNetwork
+from unetlite.edge.model_contract import Overrides, TensorSpec
+from unetlite.edge.network import TfliteNetwork
+from unetlite.edge.runtime import RuntimeInfo, make_interpreter
+from unetlite.edge.segmenter import Segmenter
+from unetlite.export.agreement import Agreement, CheckPicture, Score, compare
+from unetlite.export.convert import check_tensors, convert
+from unetlite.export.delegation import slow_reason
+from unetlite.export.keras_model import check_network, fixed_batch, load_network
+from unetlite.export.levels import Level
+from unetlite.export.metadata import add_metadata
+from unetlite.export.quiet import hushed
+from unetlite.export.summary import contract_for
+from unetlite.vision.contract import Contract
+from unetlite.vision.errors import CalibrationError, ExportError, ModelError
+from unetlite.vision.files import write_bytes
+
+
+@dataclass(frozen=True)
+class Titles:
+    """What the metadata tells people about the model."""
+
+    author: str
+    licence: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """What became of one level.
+
+    Attributes:
+        level: its row.
+        refused: why no file was written, or None.
+        slow: why it would crawl on a device, where that was allowed or is the reason of the refusal.
+        content: the file's bytes; empty where the level was refused.
+        source, answer: input and output tensor as the report tells them.
+        delegation: of its interpreter.
+        agreement: with the Keras network; None where there were no pictures.
+        score: against the truth; None where none is known.
+    """
+
+    level: Level
+    refused: str | None = None
+    slow: str | None = None
+    content: bytes = field(default=b"", repr=False)
+    source: Mapping[str, Any] | None = None
+    answer: Mapping[str, Any] | None = None
+    delegation: Delegation = Delegation()
+    agreement: Agreement | None = None
+    score: Score | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """A loaded Keras model that fits its contract, with a batch of one."""
+
+    path: Path
+    contract: Contract
+    origin: str
+    keras: Any
+
+
+def open_network(model: Path, given: Overrides) -> Network:
+    """Load a Keras model for export.
+
+    Raises:
+        ModelError, ContractError, ExportError, MissingExtraError: see `load_network`, `contract_for`, `check_network`.
+    """
+    network = load_network(model)
+    contract, origin = contract_for(network, model, given)
+    check_network(network, contract, model)
+    with hushed():
+        return Network(model, contract, origin, fixed_batch(network, contract.input))
+
+
+def check_manifest(manifest: Manifest, contract: Contract) -> None:
+    """Pass a representative set that fits this model and would not break it. Raises CalibrationError."""
+    spec, wanted = manifest.input, contract.input
+    if spec != wanted:
+        low, high = wanted.real_range
+        raise CalibrationError(
+            f"{manifest.folder}: expected a calibration for {wanted}, got one for {spec}; run unet-calibrate with "
+            f"--size {wanted.size_wh[0]}x{wanted.size_wh[1]} --input-range {low:g} {high:g} --fit {wanted.fit}"
+        )
+    audit(manifest)
+
+
+def convert_levels(
+    network: Network,
+    levels: Sequence[Level],
+    manifest: Manifest | None,
+    *,
+    allow_slow: bool = False,
+    watch: Callable[[Sequence[Level]], Iterable[Level]] = iter,
+) -> tuple[list[Export], dict[str, Segmenter]]:
+    """Convert each level, hold the result against the contract, and refuse what would crawl.
+
+    Args:
+        network: from `open_network`.
+        levels: which; calibrated ones need `manifest`, checked by `check_manifest`.
+        manifest: the representative set.
+        allow_slow: convert all the same what would fall to reference kernels.
+        watch: wraps the levels, for a progress bar.
+
+    Returns:
+        An Export per level, without metadata yet, and a segmenter for each that was not refused.
+
+    Raises:
+        CalibrationError: the representative pictures are not those of the manifest.
+        ExportError: no level could be converted.
+    """
+    calibrated = any(level.calibrated for level in levels)
+    pixels = list(representative_pixels(manifest)) if calibrated and manifest is not None else []
+    exports: list[Export] = []
+    segmenters: dict[str, Segmenter] = {}
+    failures: list[ExportError] = []
+    for level in watch(levels):
+        try:
+            content = convert(network.keras, level, network.contract.input, pixels)
+            interpreter, runtime = _open(content, level)
+            source, answer = check_tensors(interpreter, level, network.contract)
+        except ExportError as error:
+            failures.append(error)
+            exports.append(Export(level, refused=str(error).removeprefix(f"{level.name}: ")))
+            continue
+        delegation = delegated_ops(interpreter)
+        slow = slow_reason(level.name, delegation)
+        if slow and not allow_slow:
+            exports.append(Export(level, refused=f"{slow}; --allow-slow exports it all the same", slow=slow))
+            continue
+        exports.append(Export(level, None, slow, content, source, answer, delegation))
+        segmenters[level.name] = _segmenter(interpreter, runtime, network.contract, level)
+    if len(failures) == len(levels):
+        raise failures[0]
+    return exports, segmenters
+
+
+def _open(content: bytes, level: Level) -> tuple[Any, RuntimeInfo]:
+    try:
+        with hushed():  # the runtime announces its delegate on stderr
+            return make_interpreter(content)
+    except ModelError as error:
+        raise ExportError(f"{level.name}: the converted file does not run ({error}); export another level") from error
+
+
+def _segmenter(interpreter: Any, runtime: RuntimeInfo, contract: Contract, level: Level) -> Segmenter:
+    source, answer = (
+        TensorSpec(tuple(map(int, detail["shape"])), np.dtype(detail["dtype"]), *detail["quantization"])
+        for detail in (interpreter.get_input_details()[0], interpreter.get_output_details()[0])
+    )
+    network = TfliteNetwork(interpreter, source, answer, contract.input, f"{level.name} file")
+    return Segmenter(network, contract, "export", runtime)
+
+
+def judge(
+    network: Network,
+    exports: Sequence[Export],
+    segmenters: Mapping[str, Segmenter],
+    pictures: Sequence[CheckPicture],
+    watch: Callable[[Sequence[CheckPicture]], Iterable[CheckPicture]] = iter,
+) -> tuple[list[Export], Score | None]:
+    """Compare all files with the Keras network over the pictures.
+
+    Returns:
+        The exports with agreement and score, and the Keras network's own score.
+
+    Raises:
+        ImageError, GroundTruthError, ModelError: see `agreement.compare`.
+    """
+    if not pictures or not segmenters:
+        return list(exports), None
+    where = str(network.path)
+    keras = Segmenter(
+        KerasNetwork(network.keras, network.contract.input, where), network.contract, where, RuntimeInfo("keras", "")
+    )
+    agreements, scores = compare(keras, segmenters, pictures, watch)
+    judged = [
+        dataclasses.replace(
+            export, agreement=agreements.get(export.level.name), score=scores.get(export.level.name)
+        )
+        for export in exports
+    ]
+    return judged, scores.get("keras")
+
+
+def describe(
+    network: Network, exports: Sequence[Export], manifest: Manifest | None, titles: Titles, pictures_from: str | None
+) -> list[Export]:
+    """Add metadata and contract to each file, and hold the whole file against the contract once more.
+
+    Raises:
+        MissingExtraError: tflite-support is not installed.
+        ExportError: the metadata changed what the file does.
+    """
+    described = []
+    for export in exports:
+        if export.refused is not None:
+            described.append(export)
+            continue
+        contract = dataclasses.replace(
+            network.contract,
+            level=export.level.name,
+            calibration=manifest.summary() if export.level.calibrated and manifest is not None else None,
+            scores=_scores(export, pictures_from),
+        )
+        content = add_metadata(
+            export.content,
+            contract,
+            name=f"{network.path.stem} ({export.level.name})",
+            author=titles.author,
+            version=titles.version,
+            licence=titles.licence,
+        )
+        check_tensors(_open(content, export.level)[0], export.level, contract)
+        described.append(dataclasses.replace(export, content=content))
+    return described
+
+
+def _scores(export: Export, pictures_from: str | None) -> dict[str, Any] | None:
+    if export.agreement is None:
+        return None
+    scores: dict[str, Any] = {
+        "pictures_from": pictures_from,
+        "pictures": export.agreement.pictures,
+        "agreement_iou_mean": round(export.agreement.iou_mean, 6),
+        "agreement_iou_min": round(export.agreement.iou_min, 6),
+    }
+    if export.score is not None:
+        quad = export.score.quad_iou_mean
+        scores["iou_mean"] = round(export.score.iou_mean, 6)
+        scores["quad_iou_mean"] = None if quad is None else round(quad, 6)
+    return scores
+
+
+def file_name(model: Path, level: Level) -> str:
+    """`unet.keras` at int8 -> `unet.int8.tflite`."""
+    return f"{model.stem}.{level.name}.tflite"
+
+
+def write_files(network: Network, exports: Sequence[Export], folder: Path, *, overwrite: bool) -> dict[str, Path]:
+    """Write each file that was not refused, whole or not at all. Raises OutputError."""
+    written = {}
+    for export in exports:
+        if export.refused is None:
+            target = folder / file_name(network.path, export.level)
+            write_bytes(target, export.content, overwrite=overwrite)
+            written[export.level.name] = target
+    return written

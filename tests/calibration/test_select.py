@@ -1,0 +1,111 @@
+"""Which pictures are found, and which of them each strategy chooses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unetlite.calibration.manifest import make_manifest
+from unetlite.calibration.select import find_candidates
+from unetlite.vision.contract import InputSpec
+from unetlite.vision.errors import CalibrationError, DatasetError, GroundTruthError
+from unetlite.vision.image import write_image
+
+SPEC = InputSpec((32, 32))
+
+
+def write_pictures(folder: Path, levels: list[int]) -> Path:
+    """One picture for each grey level, no two of the same bytes."""
+    for i, level in enumerate(levels):
+        picture = np.full((20, 30, 3), level, np.uint8)
+        picture[0, :3] = [i, len(folder.name), level]
+        write_image(folder / f"{i:03}.png", picture)
+    return folder
+
+
+def test_of_a_prepared_data_set_the_training_part_is_used(tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        write_image(tmp_path / split / "images" / f"{split}.png", np.zeros((8, 8, 3), np.uint8))
+        write_image(tmp_path / split / "masks" / f"{split}.png", np.zeros((8, 8), np.uint8))
+    folder, candidates = find_candidates(tmp_path)
+    assert folder == tmp_path / "train"
+    assert [candidate.path.name for candidate in candidates] == ["train.png"]
+
+
+def test_a_midv_folder_names_the_document_of_each_picture(midv_folder: Path) -> None:
+    _, candidates = find_candidates(midv_folder)
+    assert Counter(candidate.document for candidate in candidates) == {
+        "01_alb_id": 4, "02_aut_id": 4, "03_esp_id": 4, "04_fin_id": 4
+    }  # fmt: skip
+
+
+def test_a_plain_folder_is_searched_to_the_bottom(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "a", [10])
+    write_pictures(tmp_path / "b" / "c", [20])
+    (tmp_path / "notes.txt").write_text("no picture")
+    _, candidates = find_candidates(tmp_path)
+    assert [candidate.document for candidate in candidates] == ["a", "b/c"]
+
+
+def test_masks_without_their_pictures_are_not_taken_for_photographs(tmp_path: Path) -> None:
+    write_image(tmp_path / "validation" / "masks" / "0.png", np.zeros((8, 8), np.uint8))
+    with pytest.raises(DatasetError, match="images/ beside masks/"):
+        find_candidates(tmp_path)
+
+
+def test_a_picture_without_its_mask_is_an_error(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "0.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(GroundTruthError, match=r"0\.png: expected its mask"):
+        find_candidates(tmp_path)
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "empty"])
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path, make) -> None:
+    make(tmp_path / "x")
+    with pytest.raises(CalibrationError, match="x: expected "):
+        find_candidates(tmp_path / "x")
+
+
+@pytest.mark.parametrize("strategy", ["stratified", "random"])
+def test_the_seed_decides_the_choice(tmp_path: Path, strategy: str) -> None:
+    folder = write_pictures(tmp_path / "p", list(range(0, 240, 4)))
+    chosen = [
+        [picture.path for picture in make_manifest(folder, SPEC, count=10, strategy=strategy, seed=seed).pictures]
+        for seed in (1, 1, 2)
+    ]
+    assert chosen[0] == chosen[1] != chosen[2]
+    assert len(set(chosen[0])) == 10
+
+
+def test_stratified_takes_dark_and_light_pictures_alike_where_most_are_alike(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "p", [120 + i % 3 for i in range(56)] + [5, 6, 7, 8, 240, 241, 242, 243])
+    manifest = make_manifest(folder, SPEC, count=16, seed=3)
+    assert sum(picture.brightness < 50 for picture in manifest.pictures) == 4
+    assert sum(picture.brightness > 200 for picture in manifest.pictures) == 4
+
+
+def test_stratified_takes_from_every_document(tmp_path: Path) -> None:
+    for document, count in (("common", 40), ("rare", 3), ("odd", 2)):
+        write_pictures(tmp_path / document, [100 + 3 * i + len(document) for i in range(count)])
+    manifest = make_manifest(tmp_path, SPEC, count=8)
+    assert Counter(picture.document for picture in manifest.pictures) == {"common": 3, "rare": 3, "odd": 2}
+
+
+def test_copies_are_passed_over(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "p", list(range(0, 100, 10)))
+    for i in range(5):
+        (folder / f"copy{i}.png").write_bytes((folder / "000.png").read_bytes())
+    manifest = make_manifest(folder, SPEC, count=100)
+    assert len(manifest.pictures) == 10
+    assert manifest.copies_left_out == 5
+
+
+def test_a_chosen_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "p", list(range(0, 100, 10)))
+    (folder / "letter.jpg").write_text("Dear Sir or Madam")
+    with pytest.raises(CalibrationError, match=r"letter\.jpg: expected a picture.*remove it"):
+        make_manifest(folder, SPEC)

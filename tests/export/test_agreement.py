@@ -1,0 +1,86 @@
+"""Agreement and scores are the figures that a hand can reckon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from unetlite.edge.keras_network import KerasNetwork
+from unetlite.edge.runtime import RuntimeInfo
+from unetlite.edge.segmenter import Segmenter
+from unetlite.export.agreement import CheckPicture, compare, mask_agreement, validation_pictures
+from unetlite.vision.contract import Contract, InputSpec, OutputSpec
+from unetlite.vision.image import write_image
+
+SPEC = InputSpec((32, 32))
+THREE = OutputSpec("softmax", ("background", "card", "passport"))
+
+
+def segmenter(network: Any, output: OutputSpec | None = None) -> Segmenter:
+    contract = Contract(SPEC, output or OutputSpec())
+    return Segmenter(KerasNetwork(network, SPEC, "test"), contract, "test", RuntimeInfo("keras", ""))
+
+
+def stripes(levels: Sequence[int]) -> np.ndarray:
+    """(32, 32, 3): upright stripes of equal width."""
+    row = np.repeat(np.asarray(levels, np.uint8), 32 // len(levels))
+    return np.ascontiguousarray(np.broadcast_to(row[np.newaxis, :, np.newaxis], (32, 32, 3)))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """One picture, a quarter of it grey and a quarter of it white, of which the truth calls the white document."""
+    picture = stripes([0, 0, 160, 255])
+    write_image(tmp_path / "validation" / "images" / "a.png", picture)
+    write_image(tmp_path / "validation" / "masks" / "a.png", picture[..., 0] == 255)
+    truth = tmp_path / "validation" / "ground_truth" / "a.json"
+    truth.parent.mkdir()
+    truth.write_text(json.dumps({"quad": [[23.5, -0.5], [31.5, -0.5], [31.5, 31.5], [23.5, 31.5]]}))
+    return tmp_path
+
+
+def test_a_network_agrees_with_itself(bright: Callable, data: Path) -> None:
+    network = segmenter(bright())
+    agreements, _ = compare(network, {"same": network}, validation_pictures(data))
+    assert agreements["same"].iou_mean == agreements["same"].iou_min == 1.0
+    assert agreements["same"].difference_max == 0.0
+
+
+def test_masks_of_half_the_size_agree_by_half(bright: Callable, data: Path) -> None:
+    stricter = bright()
+    stricter.layers[-1].bias.assign([-12.0])  # document from level 191 on, where the other begins at 128
+    agreements, scores = compare(segmenter(bright()), {"strict": segmenter(stricter)}, validation_pictures(data))
+    assert agreements["strict"].iou_mean == pytest.approx(0.5)
+    assert agreements["strict"].worst.endswith("a.png")
+    assert scores["keras"].iou_mean == pytest.approx(0.5)
+    assert scores["strict"].iou_mean == pytest.approx(1.0)
+    assert scores["strict"].quad_iou_mean == pytest.approx(1.0, abs=0.05)
+    assert scores["keras"].quad_iou_ge_90 == 0.0
+    assert scores["strict"].class_iou == {"background": 1.0, "document": 1.0}
+
+
+def test_without_truth_there_are_no_scores(bright: Callable, data: Path) -> None:
+    network = segmenter(bright())
+    pictures = [CheckPicture(data / "validation" / "images" / "a.png", None)]
+    agreements, scores = compare(network, {"same": network}, pictures)
+    assert agreements["same"].pictures == 1
+    assert scores == {}
+
+
+def test_of_more_classes_each_counts_alike_and_background_not(colours: Callable) -> None:
+    blind = colours()
+    kernel, bias = blind.layers[-1].get_weights()
+    blind.layers[-1].set_weights([kernel, bias - np.array([0, 0, 100], np.float32)])  # sees no passport
+    picture = np.zeros((32, 32, 3), np.uint8)
+    picture[:, 8:10] = 255
+    picture[:, 20:30] = (255, 0, 0)
+    expected, answer = (segmenter(network, THREE)(picture) for network in (colours(), blind))
+    assert mask_agreement(expected, expected) == 1.0
+    assert mask_agreement(expected, answer) == pytest.approx(0.5)  # all of the cards, none of the passports
+    nothing = np.zeros((32, 32, 3), np.uint8)
+    assert mask_agreement(*(segmenter(network, THREE)(nothing) for network in (colours(), blind))) == 1.0
