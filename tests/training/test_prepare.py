@@ -100,7 +100,8 @@ def test_a_documents_id_may_hold_what_a_file_name_may_not(tmp_path: Path) -> Non
         truth = {"quad": [[2, 2], [9, 2], [9, 9], [2, 9]], "document": f"face:a/../{i}.jpg"}
         (tmp_path / "in" / "ground_truth" / f"{i}.json").write_text(json.dumps(truth))
     counts = prepare(tmp_path / "in", tmp_path / "out").counts
-    assert {split: len(find_samples(tmp_path / "out" / split)) for split in counts} == counts == dict.fromkeys(counts, 1)
+    found = {split: len(find_samples(tmp_path / "out" / split)) for split in counts}
+    assert found == counts == dict.fromkeys(counts, 1)
 
 
 def test_images_and_masks_can_be_split_too(tmp_path: Path) -> None:
