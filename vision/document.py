@@ -16,6 +16,7 @@ from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad, fit_quad, quad_mask
 
 _SPIKE_SHARE = 0.25  # of the region's mean width: narrower parts are no part of a card
+_SPIKE_AREA_SHARE = 0.02  # of the region: less than its rounded corners' share is no spike
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
 
@@ -64,7 +65,8 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
     best = Finding(None, 0.0)
     # A spike of the mask into the surroundings bends the hull, which the sides start from; opening takes it off.
     # Where the mask is clean the first answer is as good, so the better of both is taken.
-    for shape in (region, _opened(region)):
+    opened = _opened(region)
+    for shape in (region, opened) if area - int(opened.sum()) > _SPIKE_AREA_SHARE * area else (region,):
         outline = level_points(probability, shape, spec.threshold)
         quad = fit_quad(placement.to_image(outline, (map_w, map_h)))
         if quad is None:

@@ -116,6 +116,10 @@ def preprocess_mask(mask: np.ndarray, spec: InputSpec) -> np.ndarray:
 
 def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:
     inner = tuple(round(size * s) for size, s in zip(placement.image_size_wh, placement.scale_xy, strict=True))
+    # Averaging 2x2 blocks first is vectorised in OpenCV and halves a camera frame's time. Down to twice the input's
+    # size the areas stay the same, but for their rims.
+    while min(image.shape[1] / inner[0], image.shape[0] / inner[1]) >= 4 and not (image.shape[0] | image.shape[1]) & 1:
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
     shrinking = inner[0] <= image.shape[1] and inner[1] <= image.shape[0]
     resized = cv2.resize(image, inner, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
     input_w, input_h = placement.input_size_wh

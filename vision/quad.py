@@ -58,17 +58,15 @@ def fit_quad(points: np.ndarray) -> Quad | None:
     """Fit four straight sides to the outline of a card.
 
     The convex hull is reduced to four sides by extending, time and again, the two neighbours of the side whose
-    loss adds the least area; so rounded or cut corners become sharp ones. Each side is then fitted to the outline
-    points near its middle part with Huber's loss, in three narrowing passes; a bite taken by a finger lies outside
-    the band and has no vote.
+    loss adds the least area; so rounded or cut corners become sharp ones. Each side is then fitted by least squares
+    to the outline points near its middle part, in three narrowing passes; a bite taken by a finger comes to lie
+    outside the band and has no vote.
 
     Args:
         points: (N, 2) xy, unordered.
 
     Returns:
         (4, 2) float32, clockwise as seen from the top-left; None where the points enclose no four-sided area.
-
-    Source: Huber, Robust Estimation of a Location Parameter (1964), as in cv2.fitLine.
     """
     if len(points) < 4:
         return None
@@ -126,6 +124,14 @@ def _meeting(
     return (start[0] + t * ax, start[1] + t * ay) if t >= -1e-9 and u >= -1e-9 else None
 
 
+def _least_squares_line(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The line with the least squared distances: through the mean, along the larger axis of the scatter."""
+    middle = points.mean(axis=0)
+    x, y = (points - middle).T
+    angle = 0.5 * np.arctan2(2.0 * (x @ y), x @ x - y @ y)
+    return middle, np.array([np.cos(angle), np.sin(angle)])
+
+
 def _cross(a: np.ndarray, b: np.ndarray) -> float:
     return float(a[0] * b[1] - a[1] * b[0])
 
@@ -141,11 +147,7 @@ def _fit_sides(quad: np.ndarray, points: np.ndarray, band: float) -> np.ndarray 
         along = offset @ direction / length
         across = np.abs(offset[:, 0] * direction[1] - offset[:, 1] * direction[0])
         near = points[(along > _CORNER_SHARE) & (along < 1.0 - _CORNER_SHARE) & (across < band)]
-        if len(near) >= _MIN_POINTS:
-            vx, vy, x, y = cv2.fitLine(near.astype(np.float32), cv2.DIST_HUBER, 0, 0.01, 0.01).ravel().tolist()
-            lines.append((np.array([x, y]), np.array([vx, vy])))
-        else:
-            lines.append((start, direction))
+        lines.append(_least_squares_line(near) if len(near) >= _MIN_POINTS else (start, direction))
     corners = []
     for (p, along), (q, other) in zip([lines[-1], *lines[:-1]], lines, strict=True):
         determinant = _cross(along, other)
