@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from unetlite.vision.cli import Command, overwrite_option, progress, tell
+from unetlite.vision.cli import SIZE, Command, overwrite_option, progress, tell
 
 
 @click.command(cls=Command)
@@ -16,7 +16,7 @@ from unetlite.vision.cli import Command, overwrite_option, progress, tell
 @click.option("--strategy", type=click.Choice(["stratified", "random"]), default="stratified",
               help="Evenly over documents and brightness, or each picture equally likely.")  # fmt: skip
 @click.option("--seed", type=int, default=0, help="The same seed over the same files chooses the same pictures.")
-@click.option("--size", default="256x256", metavar="WxH", help="The network's input size in pixels.")
+@click.option("--size", "size_wh", type=SIZE, default="256x256", help="The network's input size in pixels.")
 @click.option("--input-range", nargs=2, type=float, default=(0.0, 1.0), metavar="LOW HIGH",
               help="The real values that 0 and 255 stand for.")  # fmt: skip
 @click.option("--fit", type=click.Choice(["stretch", "letterbox"]), default="stretch",
@@ -28,7 +28,7 @@ def main(
     count: int,
     strategy: str,
     seed: int,
-    size: str,
+    size_wh: tuple[int, int],
     input_range: tuple[float, float],
     fit: str,
     overwrite: bool,
@@ -38,7 +38,6 @@ def main(
     DATA is a folder of pictures or a data set; of a prepared one (train/ validation/ test/) the training part is
     used. Pictures that would break the model (too few, all dark) are refused.
     """
-    size_wh = _size(size)
     from unetlite.calibration.audit import audit
     from unetlite.calibration.manifest import make_manifest, write_manifest
     from unetlite.vision.contract import InputSpec
@@ -66,11 +65,5 @@ def main(
         f"{target}  {len(manifest.pictures)} of {manifest.candidates} pictures, {strategy}, seed {seed}  "
         f"brightness {spread.min:.0f}..{spread.median:.0f}..{spread.max:.0f}  SHA-256 {manifest.sha256[:12]}"
     )
-    click.echo(f"Next: unet-export MODEL --int8 --calibration {target} --to DIR")
+    tell(f"Next: unet-export MODEL --int8 --calibration {target} --to DIR")
 
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise click.BadParameter(f"expected WxH such as 256x256, got {text!r}", param_hint="--size")
-    return int(width), int(height)

@@ -125,7 +125,7 @@ def main(
     click.echo(f"{report}  report")
     first = preferred(written)
     if first is not None:
-        click.echo(f"Next: unet-infer PICTURES --model {first} --crop-out crops/")
+        tell(f"Next: unet-infer PICTURES --model {first} --crop-out crops/")
     if len(written) < len(exports):
         ctx.exit(REFUSED)
 

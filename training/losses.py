@@ -19,15 +19,19 @@ _EPSILON = 1e-7
 
 
 def _overlap(y_true: Any, y_pred: Any) -> tuple[Any, Any, Any]:
-    """Per picture and class: shared area, true area, predicted area, each (B, C)."""
+    """Shared area, true area, predicted area: of each picture (B, 1), or of each class over the batch (C,).
+
+    Over one picture, a class that does not occur in it would cost nearly all for a single pixel's worth of
+    probability, and the network would learn to name no class but the background.
+    """
     y_true = ops.cast(y_true, y_pred.dtype)
-    axes = (1, 2)
+    axes = (1, 2) if y_pred.shape[-1] == 1 else (0, 1, 2)
     return ops.sum(y_true * y_pred, axes), ops.sum(y_true, axes), ops.sum(y_pred, axes)
 
 
 @keras.saving.register_keras_serializable(package="unetlite")
 def dice_coef(y_true: Any, y_pred: Any) -> Any:
-    """Dice coefficient 2|A and B| / (|A| + |B|), mean over pictures and classes.
+    """Dice coefficient 2|A and B| / (|A| + |B|), mean over pictures, or over classes in a batch.
 
     Args:
         y_true: (B, H, W, C) in [0, 1], coverage of each class.
@@ -45,7 +49,7 @@ def dice_loss(y_true: Any, y_pred: Any) -> Any:
 
 @keras.saving.register_keras_serializable(package="unetlite")
 def iou_loss(y_true: Any, y_pred: Any) -> Any:
-    """1 - soft Jaccard index, mean over pictures and classes. Source: Rahman & Wang (2016)."""
+    """1 - soft Jaccard index, mean over pictures, or over classes in a batch. Source: Rahman & Wang (2016)."""
     shared, true_area, predicted_area = _overlap(y_true, y_pred)
     return 1.0 - ops.mean((shared + _SMOOTH) / (true_area + predicted_area - shared + _SMOOTH))
 

@@ -38,6 +38,14 @@ def test_dice_and_iou_are_what_numpy_says() -> None:
     assert float(iou_loss(TRUTH, ANSWER)) == pytest.approx(1 - iou, abs=1e-5)
 
 
+def test_dice_of_several_classes_is_taken_over_the_batch() -> None:
+    truth = np.zeros((2, 8, 8, 3), np.float32)
+    truth[0, ..., 1], truth[1, ..., 0] = 1, 1  # class 1 fills one picture, the background the other, class 2 none
+    answer = np.full((2, 8, 8, 3), 1 / 3, np.float32)
+    each = [(2 * 64 / 3 + 1) / (64 + 128 / 3 + 1)] * 2 + [1 / (128 / 3 + 1)]
+    assert float(dice_coef(truth, answer)) == pytest.approx(np.mean(each), abs=1e-5)
+
+
 def test_cross_entropies_are_what_numpy_says() -> None:
     expected = -np.mean(TRUTH * np.log(ANSWER) + (1 - TRUTH) * np.log(1 - ANSWER))
     assert float(bce_loss(TRUTH, ANSWER)) == pytest.approx(float(expected), rel=1e-3)
