@@ -43,6 +43,15 @@ def test_every_split_gets_a_group_even_of_very_unequal_sizes() -> None:
     assert set(assign_splits(unequal, (70, 20, 10), "document", 0)) == {"train", "validation", "test"}
 
 
+def test_every_split_gets_groups_of_every_size() -> None:
+    ones = [sample(f"single{i}", "c", 0) for i in range(200)]
+    fours = [sample(f"four{i}", "c", f) for i in range(100) for f in range(4)]
+    splits = assign_splits(ones + fours, (80, 10, 10), "document", 0)
+    for name, share in (("train", 0.8), ("validation", 0.1), ("test", 0.1)):
+        assert splits[:200].count(name) == pytest.approx(200 * share, abs=8)
+        assert splits[200:].count(name) == pytest.approx(400 * share, abs=8)
+
+
 def test_too_few_documents_and_crooked_shares_are_refused() -> None:
     with pytest.raises(DatasetError, match="at least 3 groups to split by document, got 2; pass --by clip"):
         assign_splits([s for s in SAMPLES if s.document in ("d0", "d1")], (70, 20, 10), "document", 0)

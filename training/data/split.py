@@ -24,8 +24,8 @@ def group_of(sample: Sample, by: str) -> str:
 def assign_splits(samples: Sequence[Sample], shares: tuple[int, int, int], by: str, seed: int) -> list[str]:
     """The split of each sample: `train`, `validation` or `test`.
 
-    Groups are shuffled by the seed and each goes where most pictures are still missing, the larger groups first;
-    every split with a share gets one group at least.
+    Groups are shuffled by the seed and each goes where the largest share of pictures is still missing, the larger
+    groups first, so that every split gets large and small ones alike; every split with a share gets one at least.
 
     Args:
         shares: percent for train, validation, test; they sum to 100.
@@ -50,8 +50,9 @@ def assign_splits(samples: Sequence[Sample], shares: tuple[int, int, int], by: s
     assigned: dict[str, str] = {}
     empty = set(wanted)
     for position, group in enumerate(sorted(order, key=lambda name: -sizes[name])):
-        candidates = empty if len(order) - position <= len(empty) else wanted
-        target = max(sorted(candidates), key=lambda name: missing[name])
+        candidates = empty if len(order) - position <= len(empty) else set(wanted)
+        fitting = {name for name in candidates if sizes[group] <= missing[name]} or candidates
+        target = max(sorted(fitting), key=lambda name: (missing[name] / wanted[name], wanted[name]))
         assigned[group] = target
         missing[target] -= sizes[group]
         empty.discard(target)
