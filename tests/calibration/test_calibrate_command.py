@@ -34,7 +34,8 @@ def test_it_writes_a_manifest_and_says_what_comes_next(tmp_path: Path, folder: P
     assert manifest.input.fit == "letterbox"
     (first,) = result.stdout.splitlines()
     assert first.startswith(f"{tmp_path / 'm.json'}  10 of 20 pictures, stratified, seed 0")
-    assert result.stderr.splitlines()[-1] == f"Next: unet-export MODEL --int8 --calibration {tmp_path / 'm.json'} --to DIR"
+    last = result.stderr.splitlines()[-1]
+    assert last == f"Next: unet-export MODEL --int8 --calibration {tmp_path / 'm.json'} --to DIR"
 
 
 def test_fewer_pictures_than_asked_for_are_told(tmp_path: Path, folder: Path) -> None:

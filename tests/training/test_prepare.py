@@ -91,6 +91,20 @@ def test_an_interrupted_run_goes_on_and_a_second_one_does_nothing(midv_folder: P
         prepare(midv_folder, to, shares=(50, 25, 25), seed=9)
 
 
+def test_corners_outside_the_frame_and_frames_without_a_document_are_kept(midv_folder: Path, tmp_path: Path) -> None:
+    truths = midv_folder / "01_alb_id" / "ground_truth" / "CA"
+    outside = [[-40.0, 50.0], [250.0, 64.0], [244.0, 180.0], [-52.0, 170.0]]
+    (truths / "CA01_01.json").write_text(json.dumps({"quad": outside}))
+    (truths / "CA01_02.json").write_text('{"quad": []}')
+    prepare(midv_folder, tmp_path / "out", shares=(50, 25, 25))
+    prepared = [s for split in ("train", "validation", "test") for s in find_samples(tmp_path / "out" / split)]
+    first, second = (next(s for s in prepared if s.image.stem.endswith(frame)) for frame in ("CA01_01", "CA01_02"))
+    assert read_quad(first.polygon).tolist() == outside
+    mask = read_image(first.mask)[..., 0]
+    assert mask[100, 0] == 255 and mask[20, 0] == 0
+    assert read_quad(second.polygon) is None and read_image(second.mask).max() == 0
+
+
 def test_pictures_of_the_same_name_do_not_replace_each_other(tmp_path: Path) -> None:
     for document in ("01_a", "02_b", "03_c"):
         folder = tmp_path / "in" / document
