@@ -88,10 +88,9 @@ def _mask_layout(root: Path) -> list[Sample]:
         if mask is None:
             raise GroundTruthError(f"{image}: expected its mask as {root}/masks/{image.stem}.png, found none; add it")
         polygon = root / "ground_truth" / f"{image.stem}.json"
-        known = polygon.is_file()
-        content = _read_polygon_file(polygon) if known else {}
+        content = _read_polygon_file(polygon) if polygon.is_file() else {}
         document = str(content.get("document", image.stem))
-        samples.append(Sample(image, mask, polygon if known else None, document, str(content.get("clip", document))))
+        samples.append(Sample(image, mask, polygon if "quad" in content else None, document, str(content.get("clip", document))))
     return samples
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from unetlite.training.data.cli import main
 from unetlite.training.data.prepare import prepare
 from unetlite.training.data.split import assign_splits
-from unetlite.vision.dataset import Sample, find_samples, read_quad
+from unetlite.vision.dataset import Sample, find_samples, read_quad, read_truth
 from unetlite.vision.errors import DatasetError, GroundTruthError
 from unetlite.vision.image import read_image, write_image
 
@@ -135,6 +135,8 @@ def test_images_and_masks_can_be_split_too(tmp_path: Path) -> None:
         write_image(tmp_path / "in" / "masks" / f"{i}.png", mask)
     result = prepare(tmp_path / "in", tmp_path / "out", num_classes=3)
     assert result.counts == {"train": 7, "validation": 2, "test": 1}
+    assert not any(sample.polygon for sample in find_samples(tmp_path / "out" / "train"))
+    assert read_truth(find_samples(tmp_path / "out" / "train")[0], (20, 30), 3).classes.max() <= 2
     values = {int(read_image(path).max()) for path in (tmp_path / "out").glob("*/masks/*.png")}
     assert values == {0, 1, 2}
 
