@@ -90,7 +90,8 @@ def _mask_layout(root: Path) -> list[Sample]:
         polygon = root / "ground_truth" / f"{image.stem}.json"
         content = _read_polygon_file(polygon) if polygon.is_file() else {}
         document = str(content.get("document", image.stem))
-        samples.append(Sample(image, mask, polygon if "quad" in content else None, document, str(content.get("clip", document))))
+        known = polygon if "quad" in content else None
+        samples.append(Sample(image, mask, known, document, str(content.get("clip", document))))
     return samples
 
 

@@ -37,7 +37,8 @@ def test_tensorflow_s_chatter_is_kept_from_people(bright: Callable, tmp_path: Pa
     command = [sys.executable, "-c", "from unetlite.export.cli import main; main()", tmp_path / "m.keras", "--float32"]
     result = subprocess.run([*command, "--to", tmp_path], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
-    defaults, told = result.stderr.splitlines()
+    defaults, told, following = result.stderr.splitlines()
+    assert following.startswith("Next: unet-infer")
     assert "no training summary" in defaults
     assert told == "Neither --validation nor --calibration: agreement with Keras is not measured."
     assert "agreement not measured" in result.stdout
