@@ -40,7 +40,7 @@ def model(tmp_path: Path) -> Path:
     from unetlite.training.unet import Preset, build_unet
 
     path = tmp_path / "unet.keras"
-    build_unet(Preset((8, 8), stem_stride=4, convolutions=(1, 1)), SPEC.size_wh).save(path)
+    build_unet(Preset((8, 8), stem_stride=4, encoder=(1, 1), decoder=1), SPEC.size_wh).save(path)
     summary_path(path).write_text(json.dumps(summarize(SPEC, OutputSpec(), {}, [], {})))
     return path
 

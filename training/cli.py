@@ -26,6 +26,12 @@ from unetlite.vision.cli import SIZE, Command, overwrite_option, tell
 @click.option("--learning-rate", default=1e-3, type=click.FloatRange(0, min_open=True), help="AdamW's, at the start.")
 @click.option("--weight-decay", default=1e-4, type=click.FloatRange(0), help="AdamW's.")
 @click.option("--loss", default="dice", help="dice, iou, bce, sparse_categorical, or several joined: dice+bce.")
+@click.option(
+    "--schedule",
+    type=click.Choice(["plateau", "cosine"]),
+    default="plateau",
+    help="Halve the rate when the validation IoU stands still, or lower it along a cosine over all epochs.",
+)
 @click.option("--num-classes", default=2, type=click.IntRange(2, 255), help="With background.")
 @click.option(
     "--labels",
@@ -45,6 +51,11 @@ from unetlite.vision.cli import SIZE, Command, overwrite_option, tell
     type=click.Path(file_okay=False, path_type=Path),
     help="For TensorBoard.  [default: beside the model]",
 )
+@click.option(
+    "--start",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Begin with this trained model's weights instead of random ones.",
+)
 @click.option("--resume", is_flag=True, help="Go on after the last whole epoch of an interrupted run.")
 @overwrite_option
 def main(
@@ -53,6 +64,7 @@ def main(
     num_classes: int,
     labels: Path | None,
     log_dir: Path | None,
+    start: Path | None,
     resume: bool,
     overwrite: bool,
     **settings: Any,
@@ -72,6 +84,7 @@ def main(
         list(data),
         model_out,
         Settings(class_names=class_names, **settings),
+        start=start,
         resume=resume,
         overwrite=overwrite,
         log_dir=log_dir,

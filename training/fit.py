@@ -24,7 +24,7 @@ from unetlite.training.summary import describe_data, summarize, summary_path
 from unetlite.training.unet import PRESETS, build_unet
 from unetlite.vision.contract import InputSpec, OutputSpec
 from unetlite.vision.dataset import Sample, find_samples, split_folder
-from unetlite.vision.errors import DatasetError, OutputError, UnetliteError
+from unetlite.vision.errors import DatasetError, OutputError, SettingsError, UnetliteError
 from unetlite.vision.files import atomic_path, write_json
 
 
@@ -39,6 +39,7 @@ class Settings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     loss: str = "dice"
+    schedule: str = "plateau"
     class_names: tuple[str, ...] = ("background", "document")
     patience: int = 10
     seed: int = 0
@@ -49,6 +50,7 @@ def train(
     model_out: Path,
     settings: Settings,
     *,
+    start: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     log_dir: Path | None = None,
@@ -59,6 +61,7 @@ def train(
     Args:
         data: prepared data sets (`train/`, `validation/`); one that is named twice counts twice.
         model_out: a `.keras` or `.h5` file. While training, `NAME.training/` beside it holds what a resume needs.
+        start: a trained model of the same preset and classes, whose weights the run begins with.
         resume: go on after the last whole epoch of an interrupted run with the same arguments.
         log_dir: for TensorBoard; `NAME.logs` beside the model where None.
 
@@ -78,6 +81,8 @@ def train(
     spec = InputSpec(size_wh=settings.size_wh or PRESETS[settings.preset].size_wh)
     keras.utils.set_random_seed(settings.seed)
     model = build_unet(settings.preset, spec.size_wh, num_classes)
+    if start is not None:
+        _take_weights(model, start)
     target = Target((model.output_shape[2], model.output_shape[1]), num_classes)
     loss = make_loss(settings.loss, num_classes)
 
@@ -109,9 +114,7 @@ def train(
             save_best_only=True,
             initial_value_threshold=best,
         ),
-        keras.callbacks.ReduceLROnPlateau(
-            monitor="val_document_iou", mode="max", factor=0.5, patience=max(2, settings.patience // 3), min_lr=1e-6
-        ),
+        _schedule(settings),
         keras.callbacks.EarlyStopping(monitor="val_document_iou", mode="max", patience=settings.patience),
         keras.callbacks.TensorBoard(str(log_dir or model_out.with_name(f"{model_out.stem}.logs")), write_graph=False),
     ]
@@ -153,6 +156,37 @@ def train(
     write_json(summary_path(model_out), summary)
     shutil.rmtree(state)
     return summary
+
+
+def _schedule(settings: Settings) -> Any:
+    """What lowers the learning rate from epoch to epoch."""
+    if settings.schedule == "plateau":
+        return keras.callbacks.ReduceLROnPlateau(
+            monitor="val_document_iou", mode="max", factor=0.5, patience=max(2, settings.patience // 3), min_lr=1e-6
+        )
+    warm = min(2, settings.epochs // 4)  # AdamW's second moments are wild in the first steps
+    later = keras.optimizers.schedules.CosineDecay(settings.learning_rate, max(1, settings.epochs - warm), alpha=0.01)
+
+    def rate(epoch: int) -> float:
+        if epoch < warm:
+            return settings.learning_rate * (epoch + 1) / (warm + 1)
+        return float(later(epoch - warm))
+
+    return keras.callbacks.LearningRateScheduler(lambda epoch, _: rate(epoch))
+
+
+def _take_weights(model: Any, start: Path) -> None:
+    try:
+        weights = keras.models.load_model(start, compile=False).get_weights()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{start}: expected a trained .keras or .h5 model to start from ({error})") from error
+    expected, got = [w.shape for w in model.get_weights()], [w.shape for w in weights]
+    if expected != got:
+        raise SettingsError(
+            f"{start}: expected the {len(expected)} weights of {model.name}, got {len(got)} of other shapes; "
+            "pass the --preset and --num-classes that it was trained with"
+        )
+    model.set_weights(weights)
 
 
 def _samples(data: list[Path], split: str) -> list[Sample]:

@@ -28,7 +28,11 @@ class Preset:
             stays at that size: enlarging it adds no information, costs as much as half the network on a device,
             and the outline is interpolated between its pixels anyway.
         transposed: learned upsampling (transposed convolution) in the decoder, else 1x1 convolution and bilinear.
-        convolutions: separable convolutions per level, on the way down and on the way up.
+        encoder: separable convolutions per level on the way down and at the bottleneck, finest first; from a level's
+            second on, each adds its input (He et al. 2015, arXiv:1512.03385) where `residual` is set. The coarse
+            levels cost a device next to nothing, so depth belongs there.
+        decoder: separable convolutions per level on the way up.
+        residual: see `encoder`.
         dropout: share dropped after the bottleneck and after each skip but the finest, in training only.
         relu_max: where the activations are cut off; bounded ones need no wide int8 ranges.
     """
@@ -37,7 +41,9 @@ class Preset:
     size_wh: tuple[int, int] = (256, 256)
     stem_stride: int = 1
     transposed: bool = False
-    convolutions: tuple[int, int] = (2, 2)
+    encoder: tuple[int, ...] = (2, 2, 2, 2, 2)
+    decoder: int = 2
+    residual: bool = False
     dropout: float = 0.0
     relu_max: float | None = 6.0
 
@@ -45,8 +51,12 @@ class Preset:
 PRESETS = {
     # The network of planck-epoch/unet-image-segmentation, model/u_net.py.
     "reference": Preset((64, 128, 256, 512, 1024), transposed=True, dropout=0.2, relu_max=None),
-    "edge": Preset((24, 48, 96, 160, 192), stem_stride=4, convolutions=(1, 1)),
-    "nano": Preset((16, 32, 64, 96), size_wh=(192, 192), stem_stride=4, convolutions=(1, 1)),
+    "edge": Preset(
+        (24, 48, 96, 176, 224), stem_stride=4, encoder=(1, 2, 2, 3, 3), decoder=1, residual=True
+    ),
+    "nano": Preset(
+        (16, 32, 64, 96), size_wh=(192, 192), stem_stride=4, encoder=(1, 1, 2, 3), decoder=1, residual=True
+    ),
 }
 
 
@@ -84,20 +94,21 @@ def build_unet(
         return layers.ReLU(p.relu_max)(layers.BatchNormalization(momentum=_BN_MOMENTUM)(x))
 
     def separable(x: Any, width: int, count: int) -> Any:
-        for _ in range(count):
-            x = layers.SeparableConv2D(width, 3, padding="same", use_bias=False)(x)
-            x = layers.ReLU(p.relu_max)(layers.BatchNormalization(momentum=_BN_MOMENTUM)(x))
+        for number in range(count):
+            y = layers.SeparableConv2D(width, 3, padding="same", use_bias=False)(x)
+            y = layers.BatchNormalization(momentum=_BN_MOMENTUM)(y)
+            x = layers.ReLU(p.relu_max)(layers.Add()([x, y]) if number and p.residual else y)
         return x
 
     x = inputs = keras.Input((size_wh[1], size_wh[0], 3), name="image")
     if p.stem_stride > 1:
-        x = conv(x, p.widths[0], kernel=2 * p.stem_stride - 1, strides=p.stem_stride)
+        x = conv(x, p.widths[0], kernel=p.stem_stride + 1, strides=p.stem_stride)
     skips = []
     for level, width in enumerate(p.widths):
         if level:
             skips.append(x)
             x = layers.MaxPooling2D(2)(x)
-        x = separable(x, width, p.convolutions[0])
+        x = separable(x, width, p.encoder[level])
     if p.dropout:
         x = layers.Dropout(p.dropout)(x)
     for level, width in reversed(list(enumerate(p.widths[:-1]))):
@@ -111,7 +122,7 @@ def build_unet(
         x = layers.Concatenate()([x, skips[level]])
         if p.dropout and level:
             x = layers.Dropout(p.dropout)(x)
-        x = separable(x, width, p.convolutions[1])
+        x = separable(x, width, p.decoder)
     x = layers.Conv2D(1 if num_classes == 2 else num_classes, 1, name="logits")(x)
     outputs = layers.Activation("sigmoid" if num_classes == 2 else "softmax", name="probability")(x)
     return keras.Model(inputs, outputs, name=name)

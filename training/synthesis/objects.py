@@ -30,13 +30,13 @@ def draw_objects(
 
 
 def _spot(rng: np.random.Generator, quad: np.ndarray, size_wh: tuple[int, int], *, over: bool) -> np.ndarray:
-    """Where to put a thing: near the document's rim, or anywhere outside it."""
+    """Where to put a thing: near the document's rim, close outside it, or anywhere outside it."""
     middle = quad.mean(0)
-    if over:
+    if over or chance(rng, 0.5):
         corner = quad[int(rng.integers(4))]
         following = quad[int(rng.integers(4))]
         rim = corner + (following - corner) * rng.random()
-        return middle + (rim - middle) * rng.uniform(0.55, 1.15)
+        return middle + (rim - middle) * (rng.uniform(0.55, 1.15) if over else rng.uniform(1.1, 1.7))
     for _ in range(6):
         spot = rng.uniform([0, 0], size_wh)
         if cv2.pointPolygonTest(quad.astype(np.float32), (float(spot[0]), float(spot[1])), True) < 0:
@@ -97,7 +97,7 @@ def _toy(rng: np.random.Generator, canvas: np.ndarray, centre: np.ndarray, scale
     colour = _vivid(rng)
     near = chance(rng, 0.35)
     blur = scale * rng.uniform(1, 5) if near else 0.0
-    size = scale * rng.uniform(12, 34) * (1.7 if near else 1.0)
+    size = scale * rng.uniform(12, 34) * (rng.uniform(1.3, 2.6) if near else 1.0)
     for _ in range(int(rng.integers(1, 4))):
         shade_lump(
             canvas,

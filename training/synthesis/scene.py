@@ -74,13 +74,13 @@ def draw_document_scene(
         paint_behind(rng, canvas, hand)
     coverage = _lay_document(rng, canvas, pose, face, kind, held=held)
     occluded = bool(hands)
-    beside = int(rng.integers(1, 4)) if chance(rng, 0.3) else 0
+    beside = int(rng.integers(1, 4)) if chance(rng, 0.45) else 0
     draw_objects(rng, canvas, pose.quad, pose.pixels_per_mm, over=False, count=beside)
     for hand in hands:
         paint_front(rng, canvas, hand)
-    if chance(rng, 0.16):
+    if chance(rng, 0.3):
         bare = canvas.copy()
-        draw_objects(rng, canvas, pose.quad, pose.pixels_per_mm, over=True, count=int(rng.integers(1, 3)))
+        draw_objects(rng, canvas, pose.quad, pose.pixels_per_mm, over=True, count=int(rng.integers(1, 4)))
         if _share_changed(bare, canvas, coverage) > _MOST_COVERED:
             canvas = bare  # nobody could say where that document ends
         else:
