@@ -1,17 +1,22 @@
 """Write the tables that documents promise: each `<!-- results: REPORT -->` block is filled from that report.
 
-A report is what `unet-benchmark run` writes; date, machine, runtime and data stand in it.
+A report is what `unet-benchmark run` or a script under `benchmarks/` writes; date, machine and data stand in it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from unetlite.edge.report import read_report
-from unetlite.vision.files import write_text
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+from tables import TABLES_FORMAT, markdown  # noqa: E402
+
+from unetlite.edge.report import read_report  # noqa: E402
+from unetlite.vision.files import write_text  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "models" / "README.md"]
@@ -44,12 +49,20 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def block(path: Path) -> str:
+    """What a result file says, as Markdown."""
+    result = json.loads(path.read_text("utf-8"))
+    if result.get("format") == TABLES_FORMAT:
+        return markdown(path.name, result)
+    return table(read_report(path))
+
+
 def main() -> None:
     for document in DOCUMENTS:
         if not document.is_file():
             continue
         text = document.read_text("utf-8")
-        filled = BLOCK.sub(lambda m: f"{m[1]}\n{table(read_report(ROOT / m[2]))}\n{m[3]}", text)
+        filled = BLOCK.sub(lambda m: f"{m[1]}\n{block(ROOT / m[2])}\n{m[3]}", text)
         if filled != text:
             write_text(document, filled)
             print(f"{document.relative_to(ROOT)}   filled")

@@ -47,7 +47,9 @@ def model_options(command: _F) -> _F:
 
 @click.command(cls=Command, name="unet-infer")
 @click.argument("paths", type=PATH, nargs=-1, required=True, metavar="PATH...")
-@click.option("--model", type=PATH, help="A .tflite, .keras or .h5 file; default: the model that ships with unetlite.")
+@click.option(
+    "--model", type=PATH, help="A .tflite, .keras or .h5 file, or a shipped model: unetlite-nano.  [default: unetlite]"
+)
 @click.option("--mask-out", type=PATH, help="File (one picture) or folder for masks.")
 @click.option("--crop-out", type=PATH, help="File or folder for the flattened documents.")
 @click.option("--overlay-out", type=PATH, help="File or folder for pictures with mask, quad and confidence drawn in.")
@@ -74,12 +76,12 @@ def infer(
     """
     from unetlite.edge.infer import infer_sources, readable_line
     from unetlite.edge.outputs import plan_outputs
-    from unetlite.edge.segmenter import shipped_model
+    from unetlite.edge.segmenter import chosen_model
 
     asked = {"mask": mask_out, "crop": crop_out, "overlay": overlay_out}
     targets = {kind: target for kind, target in asked.items() if target is not None}
     plan = plan_outputs(paths, targets, overwrite=overwrite)
-    segmenter = _load(model or shipped_model(), given)
+    segmenter = _load(chosen_model(model), given)
     answered = documents = 0
     failed = False
     for record in infer_sources(segmenter, paths, plan, warn=lambda message: tell(f"Warning: {message}")):
@@ -131,7 +133,13 @@ def benchmark() -> None:
 
 
 @benchmark.command(name="run")
-@click.option("--model", "models", type=PATH, multiple=True, help="Repeat for several; default: the shipped model.")
+@click.option(
+    "--model",
+    "models",
+    type=PATH,
+    multiple=True,
+    help="A file or a shipped model's name; repeat for several.  [default: unetlite]",
+)
 @click.option("--data", type=PATH, required=True, help="MIDV layout, images/ beside masks/, or a split (its test/).")
 @click.option("--report", type=PATH, required=True, help="The JSON report to write.")
 @click.option("--limit", type=click.IntRange(1), help="Use so many pictures, spread evenly over the data set.")
@@ -158,7 +166,7 @@ def benchmark_run(
     from unetlite.edge.benchmark import run_benchmark
     from unetlite.edge.low_iou import check_low_iou_folder, write_low_iou_overlays
     from unetlite.edge.report import table_rows, text_table
-    from unetlite.edge.segmenter import shipped_model
+    from unetlite.edge.segmenter import chosen_model
     from unetlite.vision.errors import OutputError
     from unetlite.vision.files import write_json
 
@@ -166,7 +174,8 @@ def benchmark_run(
         raise OutputError(f"{report}: expected a new file, but it exists; choose another name or pass --overwrite")
     if low_iou_out is not None:
         check_low_iou_folder(low_iou_out, overwrite=overwrite)
-    loaded = [(model, _load(model, given)) for model in models or (shipped_model(),)]
+    paths = [chosen_model(model) for model in models or (None,)]
+    loaded = [(path, _load(path, given)) for path in paths]
 
     def track(rounds: list[Any]) -> Any:
         with progress(rounds, "rounds", len(rounds)) as shown:

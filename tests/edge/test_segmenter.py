@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from drawn import draw_card
 
-from unetlite.edge.segmenter import load_segmenter, shipped_model
+from unetlite.edge.segmenter import chosen_model, load_segmenter
 from unetlite.vision.contract import Contract, InputSpec, OutputSpec
 from unetlite.vision.errors import ContractError, ModelError
 from unetlite.vision.metrics import mask_iou, quad_iou
@@ -234,13 +235,17 @@ def test_a_summary_that_says_nothing_is_an_error(models, tmp_path):
         load_segmenter(tmp_path / "bright.keras")
 
 
-def test_the_shipped_model_is_named_or_its_absence_is_an_error():
-    try:
-        path = shipped_model()
-    except ModelError as error:
-        assert "--model" in str(error)
-    else:
-        assert load_segmenter(path).contract_origin == "contract.json"
+@pytest.mark.parametrize("name", [None, Path("unetlite"), Path("unetlite-nano")])
+def test_shipped_models_go_by_name(name):
+    assert load_segmenter(chosen_model(name)).contract_origin == "contract.json"
+
+
+def test_an_unknown_shipped_model_is_an_error_that_names_those_there_are(tmp_path, monkeypatch):
+    with pytest.raises(ModelError, match="expected the shipped model large, found unetlite, unetlite-nano"):
+        chosen_model(Path("large"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "large").touch()
+    assert chosen_model(Path("large")) == Path("large")
 
 
 def test_a_mask_lies_where_the_document_is(models):
