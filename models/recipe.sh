@@ -30,7 +30,7 @@ real() { # NAME HELD-OUT-TYPES: the frames of all other types, split by clip
 
 tune() { # NAME DATA: the base, taught the real frames without forgetting the drawn ones
     [ -f "$work/$1.keras" ] && return
-    "${train[@]}" --start "$work/base.keras" --epochs 8 --learning-rate 0.0008 --data "$work/replay-split" \
+    "${train[@]}" --start "$work/base.keras" --epochs 6 --learning-rate 0.0008 --data "$work/replay-split" \
         --data "$work/$2-split" --data "$work/$2-split" --data "$work/$2-split" --data "$work/$2-split" \
         --model-out "$work/$1.keras" --resume
 }
@@ -60,7 +60,7 @@ done
 real all ""
 tune unetlite all
 convert unetlite --float32 --int8
-[ -f "$work/unetlite-nano.keras" ] || "${train[@]}" --preset nano --epochs 14 --learning-rate 0.002 \
+[ -f "$work/unetlite-nano.keras" ] || "${train[@]}" --preset nano --epochs 10 --learning-rate 0.002 \
     --data "$work/drawn-split" --data "$work/all-split" --data "$work/all-split" --data "$work/all-split" \
     --data "$work/all-split" --model-out "$work/unetlite-nano.keras" --resume
 unet-calibrate "$work/replay-split" --size 192x192 --to "$work/calibration-nano.json" --overwrite

@@ -20,7 +20,7 @@ from unetlite.training.data.pipeline import Target, make_dataset
 from unetlite.training.losses import make_loss
 from unetlite.training.metrics import make_metrics
 from unetlite.training.pictures import PredictionPictures
-from unetlite.training.summary import describe_data, summarize, summary_path
+from unetlite.training.summary import describe_data, describe_start, summarize, summary_path
 from unetlite.training.unet import PRESETS, build_unet
 from unetlite.vision.contract import InputSpec, OutputSpec
 from unetlite.vision.dataset import Sample, find_samples, split_folder
@@ -81,6 +81,7 @@ def train(
     spec = InputSpec(size_wh=settings.size_wh or PRESETS[settings.preset].size_wh)
     keras.utils.set_random_seed(settings.seed)
     model = build_unet(settings.preset, spec.size_wh, num_classes)
+    earlier_model = describe_start(start)
     if start is not None:
         _take_weights(model, start)
     target = Target((model.output_shape[2], model.output_shape[1]), num_classes)
@@ -139,8 +140,19 @@ def train(
     summary = summarize(
         spec,
         output,
-        {"preset": settings.preset, "settings": asdict(settings), "parameters": model.count_params()},
-        [describe_data(root, find_samples(split_folder(root, "train"))) for root in data],
+        {
+            "preset": settings.preset,
+            "settings": asdict(settings),
+            "parameters": model.count_params(),
+            "start": earlier_model["start"],
+        },
+        [
+            *earlier_model["data"],
+            *(
+                {**describe_data(root, find_samples(split_folder(root, "train"))), "times": data.count(root)}
+                for root in dict.fromkeys(data)
+            ),
+        ],
         {
             "epochs": len(rows),
             "best_epoch": int(best_row["epoch"]) + 1,

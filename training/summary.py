@@ -11,6 +11,7 @@ from typing import Any
 
 from unetlite.vision.contract import InputSpec, OutputSpec
 from unetlite.vision.dataset import Sample
+from unetlite.vision.files import sha256_of
 
 
 def summary_path(model: Path) -> Path:
@@ -34,6 +35,15 @@ def describe_data(root: Path, samples: list[Sample]) -> dict[str, Any]:
         "pictures": len(samples),
         "sha256": digest.hexdigest(),
     }
+
+
+def describe_start(start: Path | None) -> dict[str, Any]:
+    """Of the model that a training begins with: its name and hash, and the data sets that it has seen already."""
+    if start is None:
+        return {"start": None, "data": []}
+    path = summary_path(start)
+    data = json.loads(path.read_text("utf-8")).get("data", []) if path.is_file() else []
+    return {"start": {"model": start.name, "sha256": sha256_of(start)}, "data": data}
 
 
 def git_revision() -> str | None:

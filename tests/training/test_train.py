@@ -68,6 +68,25 @@ def test_a_training_that_was_killed_goes_on_where_it_stopped(prepared: Path, tmp
     assert json.loads((tmp_path / "unet.training.json").read_text())["epochs"] == done + 3
 
 
+def test_a_training_begins_with_another_models_weights_and_tells_what_those_saw(prepared: Path, tmp_path: Path) -> None:
+    def run(name: str, *more: str) -> dict:
+        arguments = ["--data", str(prepared), "--model-out", str(tmp_path / name), "--loss", "dice+bce", *QUICK, *more]
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+        return json.loads((tmp_path / name).with_suffix(".training.json").read_text())
+
+    base = run("base.keras", "--epochs", "12", "--schedule", "cosine")
+    start = ["--start", str(tmp_path / "base.keras"), "--data", str(prepared)]
+    tuned = run("tuned.keras", "--epochs", "1", "--learning-rate", "1e-7", *start)
+    assert tuned["validation"]["document_iou"] == pytest.approx(base["validation"]["document_iou"], abs=0.02)
+    assert [entry["times"] for entry in tuned["data"]] == [1, 2]
+    assert tuned["start"]["model"] == "base.keras"
+    other = str(tmp_path / "other.keras")
+    arguments = ["--data", str(prepared), "--model-out", other, "--preset", "edge", "--size", "64x64"]
+    result = CliRunner().invoke(main, [*arguments, "--start", str(tmp_path / "base.keras")])
+    assert result.exit_code == 1 and "expected the" in result.stderr and "--preset" in result.stderr
+
+
 def test_what_cannot_be_trained_on_is_said_in_one_sentence(prepared: Path, midv_folder: Path, tmp_path: Path) -> None:
     def refused(*arguments: str) -> str:
         model = str(tmp_path / "m.keras")
