@@ -24,6 +24,7 @@ real() { # NAME HELD-OUT-TYPES: the frames of all other types, split by clip
     rm -rf "${work:?}/$1"
     mkdir "$work/$1"
     cp -r "$frames"/[0-9]* "$work/$1/"
+    chmod -R u+w "$work/$1"
     for type in ${2//,/ }; do rm -rf "${work:?}/$1/$type"; done
     unet-data prepare "$work/$1" --to "$work/$1-split" --split 92/8/0 --by clip --licence "CC BY-SA 2.5"
 }
