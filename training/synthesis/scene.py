@@ -29,7 +29,7 @@ from unetlite.training.synthesis.lights import apply_light
 from unetlite.training.synthesis.objects import draw_objects
 from unetlite.training.synthesis.poses import Pose, PosePriors, draw_pose
 from unetlite.training.synthesis.randomness import chance, pick_weighted
-from unetlite.training.synthesis.surfaces import SurfaceSource, draw_photograph, draw_surface
+from unetlite.training.synthesis.surfaces import SurfaceSource, draw_collage, draw_photograph, draw_surface
 
 _MOST_COVERED = 0.4  # of the document, by things lying on it
 
@@ -96,8 +96,8 @@ def draw_negative_scene(
 ) -> Scene:
     """A picture without a document, often with things that resemble one."""
     pose = draw_pose(rng, size_wh, FORMATS["ID-1" if chance(rng, 0.5) else "ID-3"], priors)
-    if source.pictures and chance(rng, 0.3):  # most of what a camera sees has no table and no sheet in it
-        photograph = draw_photograph(rng, size_wh, source)
+    if source.pictures and chance(rng, 0.45):  # most of what a camera sees has no table and no sheet in it
+        photograph = (draw_photograph if chance(rng, 0.5) else draw_collage)(rng, size_wh, source)
         if chance(rng, 0.3):  # otherwise it has its own light already
             photograph = apply_light(rng, photograph, None)
         image = take_picture(rng, photograph)

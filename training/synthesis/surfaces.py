@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 
 from unetlite.training.synthesis import assets
-from unetlite.training.synthesis.patterns import hsv_colour
-from unetlite.training.synthesis.randomness import chance, log_uniform, pick
+from unetlite.training.synthesis.lumps import ribbon, smooth_curve, smooth_outline
+from unetlite.training.synthesis.patterns import colour_gradient, hsv_colour
+from unetlite.training.synthesis.randomness import chance, log_uniform, pick, pick_weighted
 from unetlite.training.synthesis.textures import BANK_SIZE, texture
 
 
@@ -45,6 +46,48 @@ def draw_photograph(rng: np.random.Generator, size_wh: tuple[int, int], source: 
     """A part of one of the folder's pictures, uint8 (H, W, 3); `source.pictures` must not be empty."""
     photograph = _crop(rng, assets.read_background(pick(rng, source.pictures)), size_wh)
     return _tint(rng, photograph) if chance(rng, 0.5) else photograph
+
+
+def draw_collage(rng: np.random.Generator, size_wh: tuple[int, int], source: SurfaceSource) -> np.ndarray:
+    """Parts of pictures and colour gradients in soft and hard shapes, none of them four-sided, uint8 (H, W, 3).
+
+    A few dozen pictures show few kinds of edges; what a network takes for a card in the ones it never saw is areas
+    of one colour that such edges bound.
+    """
+    width, height = size_wh
+    canvas = _filling(rng, size_wh, source)
+    for _ in range(int(rng.integers(1, 6))):
+        centre = rng.uniform([0, 0], size_wh)
+        reach = max(size_wh) * rng.uniform(0.1, 0.6)
+        kind = pick_weighted(rng, {"lump": 1, "half": 1, "band": 1, "disc": 0.7, "triangle": 0.7})
+        if kind == "lump":
+            outline = smooth_outline(rng, centre, reach, 0.3)
+        elif kind == "band":
+            outline = ribbon(
+                smooth_curve(rng.uniform([0, 0], size_wh, (3, 2))), np.full(24, reach * rng.uniform(0.1, 0.5))
+            )
+        elif kind == "half":
+            angle = rng.uniform(0, 2 * np.pi)
+            along, out = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+            far = 3.0 * max(size_wh)
+            outline = np.stack([centre - along * far, centre + along * far, centre + (along + out) * far])
+        else:
+            angles = np.sort(rng.uniform(0, 2 * np.pi, 3)) if kind == "triangle" else np.linspace(0, 2 * np.pi, 48)
+            outline = centre + np.stack([np.cos(angles), np.sin(angles)], 1) * reach
+        mask = np.zeros((height, width), np.uint8)
+        cv2.fillPoly(mask, [np.clip(outline, -20000, 20000).astype(np.int32)], 255, cv2.LINE_AA)
+        if chance(rng, 0.3):
+            mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(1, 12))
+        weight = (mask.astype(np.float32) * np.float32(rng.uniform(0.5, 1.0) / 255))[..., None]
+        canvas = (canvas * (1 - weight) + _filling(rng, size_wh, source) * weight).astype(np.uint8)
+    return canvas
+
+
+def _filling(rng: np.random.Generator, size_wh: tuple[int, int], source: SurfaceSource) -> np.ndarray:
+    if source.pictures and chance(rng, 0.6):
+        return draw_photograph(rng, size_wh, source)
+    colours = np.stack([hsv_colour(rng.random(), rng.uniform(0, 1), rng.uniform(0.05, 1)) for _ in range(4)])
+    return np.clip(colour_gradient(rng, (size_wh[1], size_wh[0]), colours), 0, 255).astype(np.uint8)
 
 
 def _lay(
