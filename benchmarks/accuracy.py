@@ -115,13 +115,13 @@ def main(
             per_type[row["type"]].append(row)
         tables.append(
             table(
-                "Leave-types-out, by condition",
+                "Types that were not trained on, by condition",
                 [*columns, "goal"],
                 [[name, *summary(per_condition[name]), GOALS[name]] for name in CONDITIONS if per_condition[name]],
             )
         )
         tables.append(
-            table("Leave-types-out, by type", columns, [[name, *summary(per_type[name])] for name in sorted(per_type)])
+            table("The same, by type", columns, [[name, *summary(per_type[name])] for name in sorted(per_type)])
         )
 
     shipped = load_segmenter(model)

@@ -48,7 +48,7 @@ def model_options(command: _F) -> _F:
 @click.command(cls=Command, name="unet-infer")
 @click.argument("paths", type=PATH, nargs=-1, required=True, metavar="PATH...")
 @click.option(
-    "--model", type=PATH, help="A .tflite, .keras or .h5 file, or a shipped model: unetlite-nano.  [default: unetlite]"
+    "--model", type=PATH, help="A .tflite, .keras or .h5 file, or a shipped model's name.  [default: unetlite]"
 )
 @click.option("--mask-out", type=PATH, help="File (one picture) or folder for masks.")
 @click.option("--crop-out", type=PATH, help="File or folder for the flattened documents.")

@@ -176,7 +176,7 @@ def load_segmenter(
 
 
 def shipped_model(name: str = "unetlite") -> Path:
-    """A model that ships in this package: `unetlite`, or `unetlite-nano`, half the work for some accuracy.
+    """A model that ships in this package, by name.
 
     Raises:
         ModelError: this installation has none of that name.

@@ -235,13 +235,13 @@ def test_a_summary_that_says_nothing_is_an_error(models, tmp_path):
         load_segmenter(tmp_path / "bright.keras")
 
 
-@pytest.mark.parametrize("name", [None, Path("unetlite"), Path("unetlite-nano")])
+@pytest.mark.parametrize("name", [None, Path("unetlite")])
 def test_shipped_models_go_by_name(name):
     assert load_segmenter(chosen_model(name)).contract_origin == "contract.json"
 
 
 def test_an_unknown_shipped_model_is_an_error_that_names_those_there_are(tmp_path, monkeypatch):
-    with pytest.raises(ModelError, match="expected the shipped model large, found unetlite, unetlite-nano"):
+    with pytest.raises(ModelError, match="expected the shipped model large, found unetlite; pass --model"):
         chosen_model(Path("large"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "large").touch()
