@@ -5,18 +5,26 @@ Stands apart because device, benchmark and training read one answer in one way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from unetlite.vision.contract import OutputSpec
+from unetlite.vision.errors import InvalidQuadError
+from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region, level_points
 from unetlite.vision.preprocess import Placement
-from unetlite.vision.quad import Quad, fit_quad, quad_mask
+from unetlite.vision.quad import Quad, as_quad, fit_quad, fit_sides, order_corners, quad_mask
+from unetlite.vision.refine import refine_quad
+from unetlite.vision.settle import settle_quad
 
 _SPIKE_SHARE = 0.25  # of the region's mean width: narrower parts are no part of a card
-_SPIKE_AREA_SHARE = 0.02  # of the region: less than its rounded corners' share is no spike
+_FOUR_SIDED = 0.95  # IoU of a region and its quad, above which nothing lies beside the card or over it
+_LEVEL_SHIFTS = (-0.4, 0.0, 0.4, 0.7)  # of the way from the threshold to 0 or 1
+_OUTLINE_BANDS = (0.03, 0.015)  # shares of the quad's diagonal, pass by pass: level points that still speak for a side
+_WIDE_SEARCH_SHARE = 0.12  # of the card's width: twice `refine_quad`'s, for a map that is off
+_AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
 
@@ -47,36 +55,129 @@ def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:
 
 
 def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
-    """Find the one document that a probability map shows best.
+    """Find the one document that a probability map shows best, by the map alone.
 
-    Confidence is how four-sided the answer is (IoU of the region and the fitted quad within the map) times how
-    sure the network is inside the quad (mean probability).
+    Confidence is how four-sided the answer is (IoU of the quad and the region, of the threshold or level, that is
+    most like it) times how sure the network is inside the quad (mean probability).
 
     Args:
         probability: (h, w) float32, from `document_probability`.
         placement: how the picture was fitted into the input.
         spec: the contract's output: threshold and least confidence.
     """
-    map_h, map_w = probability.shape
     region = largest_region(probability, spec.threshold)
-    area = int(region.sum())
-    if area < MIN_AREA_SHARE * map_h * map_w:
+    if not _is_large_enough(region):
         return Finding(None, 0.0)
-    best = Finding(None, 0.0)
-    # A spike of the mask into the surroundings bends the hull, which the sides start from; opening takes it off.
-    # Where the mask is clean the first answer is as good, so the better of both is taken.
-    opened = _opened(region)
-    for shape in (region, opened) if area - int(opened.sum()) > _SPIKE_AREA_SHARE * area else (region,):
-        outline = level_points(probability, shape, spec.threshold)
-        quad = fit_quad(placement.to_image(outline, (map_w, map_h)))
+    quad, is_clean = _outlined(probability, region, spec.threshold)
+    if not is_clean:
+        quad = _settled(probability, region, spec.threshold)
+    if quad is None:
+        return Finding(None, 0.0)
+    return _finding(quad, probability, [region], placement, spec)
+
+
+def locate_document(image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
+    """Find the one document that a probability map shows best, with its sides on the edges of the picture.
+
+    Where the region of the threshold is four-sided, this is `find_document` and `refine_quad`. Elsewhere the regions
+    of other levels, in which an object or print beside the card may be parted from it, give quads of their own; each
+    is refined, and the one is taken that map and picture together speak for.
+
+    Args:
+        image: (H, W, 3) uint8, RGB, the picture.
+        probability: (h, w) float32, from `document_probability`.
+        placement: how the picture was fitted into the input.
+        spec: the contract's output: threshold and least confidence.
+    """
+    region = largest_region(probability, spec.threshold)
+    if not _is_large_enough(region):
+        return Finding(None, 0.0)
+    map_size_wh = (probability.shape[1], probability.shape[0])
+    quad, is_clean = _outlined(probability, region, spec.threshold)
+    if is_clean:
+        finding = _finding(quad, probability, [region], placement, spec)
+        return finding if finding.quad is None else replace(finding, quad=refine_quad(image, finding.quad).quad)
+    best: tuple[float, np.ndarray] | None = None
+    regions = []
+    for level in _levels(spec.threshold):
+        region = largest_region(probability, level)
+        if not _is_large_enough(region):
+            continue
+        regions.append(region)
+        quad = _settled(probability, region, level)
         if quad is None:
             continue
-        inside = quad_mask(_image_to_map(quad, placement, (map_w, map_h)), (map_h, map_w))
-        overlap, union = int((inside & region).sum()), int((inside | region).sum())
-        confidence = float(probability[inside].mean()) * overlap / union if overlap else 0.0
-        if confidence > best.confidence:
-            best = Finding(quad, confidence)
-    return best if best.confidence >= spec.min_confidence else Finding(None, best.confidence)
+        try:
+            refinement = refine_quad(image, placement.to_image(quad, map_size_wh), search_share=_WIDE_SEARCH_SHARE)
+        except InvalidQuadError:
+            continue
+        quad = _image_to_map(refinement.quad, placement, map_size_wh)
+        score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4
+        if best is None or score > best[0]:
+            best = score, quad
+    if best is None:
+        return Finding(None, 0.0)
+    return _finding(best[1], probability, regions, placement, spec)
+
+
+def _finding(
+    quad: np.ndarray, probability: np.ndarray, regions: list[np.ndarray], placement: Placement, spec: OutputSpec
+) -> Finding:
+    inside = quad_mask(quad, probability.shape)
+    area = np.count_nonzero(inside)
+    if area == 0:
+        return Finding(None, 0.0)
+    likeness = max(_iou(inside, region) for region in regions)
+    confidence = likeness * float(probability[inside].sum()) / area
+    try:
+        found = as_quad(placement.to_image(quad, (probability.shape[1], probability.shape[0])))
+    except InvalidQuadError:
+        return Finding(None, 0.0)
+    return Finding(found if confidence >= spec.min_confidence else None, confidence)
+
+
+def _levels(threshold: float) -> list[float]:
+    """Probabilities below, at and above the threshold whose regions are looked at."""
+    return [threshold * (1.0 + s) if s < 0 else threshold + s * (1.0 - threshold) for s in _LEVEL_SHIFTS]
+
+
+def _is_large_enough(region: np.ndarray) -> bool:
+    return np.count_nonzero(region) >= MIN_AREA_SHARE * region.size
+
+
+def _outlined(probability: np.ndarray, region: np.ndarray, level: float) -> tuple[np.ndarray | None, bool]:
+    """The quad fitted to a region's outline, in pixels of the map, and whether the region is that quad."""
+    quad = fit_quad(level_points(probability, region, level))
+    if quad is None:
+        return None, False
+    return quad, _iou(quad_mask(quad, region.shape), region) >= _FOUR_SIDED
+
+
+def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.ndarray | None:
+    """The quad, in pixels of the map, that holds the most of a region and the least beside it."""
+    outline = level_points(probability, region, level)
+    starts = [order_corners(cv2.boxPoints(cv2.minAreaRect(outline.astype(np.float32))))]
+    opened = _opened(region)
+    if opened.any():
+        hull = fit_quad(level_points(probability, opened, level))
+        if hull is not None:
+            starts.append(hull)
+    near = cv2.dilate(region.astype(np.uint8), np.ones((3, 3), np.uint8))  # other regions have no say
+    weights = probability * near - np.float32(level)
+    best: tuple[float, np.ndarray] | None = None
+    for start in starts:
+        for quad in (settle_quad(weights, start), start):
+            inside = float(weights[quad_mask(quad, weights.shape)].sum())
+            if best is None or inside > best[0]:
+                best = inside, quad
+    if best is None:
+        return None
+    reach = float(np.linalg.norm(np.ptp(best[1], axis=0)))
+    fitted = fit_sides(best[1], outline, [band * reach for band in _OUTLINE_BANDS])
+    try:
+        return as_quad(fitted)
+    except InvalidQuadError:
+        return order_corners(best[1])
 
 
 def _opened(region: np.ndarray) -> np.ndarray:
@@ -84,6 +185,18 @@ def _opened(region: np.ndarray) -> np.ndarray:
     width = int(np.sqrt(region.sum()) * _SPIKE_SHARE) | 1  # odd: an even kernel would shift the region
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     return cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_OPEN, kernel).astype(bool)
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    union = np.count_nonzero(a | b)
+    return np.count_nonzero(a & b) / union if union else 0.0
+
+
+def _soft_iou(probability: np.ndarray, quad: np.ndarray) -> float:
+    """IoU of a quad, in pixels of the map, and the map, each pixel counted by its probability."""
+    inside = quad_mask(quad, probability.shape)
+    held = float(probability[inside].sum())
+    return held / max(float(probability.sum()) + np.count_nonzero(inside) - held, 1e-6)
 
 
 def _image_to_map(quad: Quad, placement: Placement, map_size_wh: tuple[int, int]) -> np.ndarray:

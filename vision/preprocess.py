@@ -116,12 +116,7 @@ def preprocess_mask(mask: np.ndarray, spec: InputSpec) -> np.ndarray:
 
 def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:
     inner = tuple(round(size * s) for size, s in zip(placement.image_size_wh, placement.scale_xy, strict=True))
-    # Averaging 2x2 blocks first is vectorised in OpenCV and halves a camera frame's time. Down to twice the input's
-    # size the areas stay the same, but for their rims.
-    while min(image.shape[1] / inner[0], image.shape[0] / inner[1]) >= 4 and not (image.shape[0] | image.shape[1]) & 1:
-        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
-    shrinking = inner[0] <= image.shape[1] and inner[1] <= image.shape[0]
-    resized = cv2.resize(image, inner, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    resized = _resized(image, inner)
     input_w, input_h = placement.input_size_wh
     if inner == (input_w, input_h):
         return resized
@@ -129,6 +124,24 @@ def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:
     canvas = np.full((input_h, input_w, *image.shape[2:]), padding, np.uint8)
     canvas[top : top + inner[1], left : left + inner[0]] = resized
     return canvas
+
+
+def _resized(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    width, height = size_wh
+    if width > image.shape[1] or height > image.shape[0]:
+        return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR)
+    # OpenCV averages 2x2 blocks and interpolates in vector instructions, areas of a broken size one by one: so a
+    # camera frame takes a third of the time. Down to twice the size, blocks leave the areas the same but for rims.
+    while min(image.shape[1] / width, image.shape[0] / height) >= 4 and not (image.shape[0] | image.shape[1]) & 1:
+        image = _halved(image)
+    # Two samples an output pixel along each axis, no two pixels apart: each interpolated, they take in all pixels.
+    if all(2 <= have / want <= 4 for have, want in zip(image.shape[1::-1], size_wh, strict=True)):
+        return _halved(cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR))
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def _halved(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
 
 
 def to_real(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:

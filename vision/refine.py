@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from unetlite.vision.image import RgbImage
-from unetlite.vision.quad import Quad, as_quad
+from unetlite.vision.quad import BEFORE, NEXT, Quad, as_quad
 
 # Shares below are of the card's width, the quad's longest side.
 SEARCH_SHARE = 0.06  # the corners of a map of 64x64 pixels are rarely further off
@@ -25,11 +25,17 @@ _LEAST_BAND_PX = 4.0  # two windows
 _LEAST_ON_LINE_PX = 0.75
 
 _CELLS = 16  # pieces of a side that vote one by one: an object over a quarter of it takes a quarter of the votes
-_PROFILES = 6  # per piece, over which texture averages out
-_SAMPLES = 48  # per profile: 2 in a pixel of a card 200 pixels wide, 1 in 3 pixels of one of 1200
-_FINE_SAMPLES = 32  # enough for a tenth of a pixel in 8: the vertex of a parabola is read between them
+_PROFILES = 4  # per piece, over which texture averages out
+_SAMPLES = 36  # per profile: 2 in a pixel of a card 150 pixels wide, 1 in 4 pixels of one of 1200
+_FINE_SAMPLES = 24  # enough for a tenth of a pixel in 8: the vertex of a parabola is read between them
 _GRID = 2  # samples between neighbouring ends of the lines that are tried
 _CORNER_SHARE = 0.08  # of a side's length at each end that is not looked at: ID-1 corners are rounded over 6 %
+
+_PROFILE_PLACES = np.linspace(_CORNER_SHARE, 1.0 - _CORNER_SHARE, _CELLS * _PROFILES)  # shares of a side's length
+_PIECE_PLACES = _PROFILE_PLACES.reshape(_CELLS, _PROFILES).mean(axis=1)
+_ENDS = np.stack([1.0 - _PIECE_PLACES, _PIECE_PLACES])  # what a side's start and end weigh in its pieces
+_END_PRODUCTS = np.stack([_ENDS[0] ** 2, _ENDS[0] * _ENDS[1], _ENDS[1] ** 2], axis=1)
+_OUTWARD = np.array([1.0, -1.0])
 
 _NOISE_LEVELS = 1.0  # grey levels by which a sensor and JPEG make flat paper uneven
 _TEXTURE = 0.25  # a step counts half where it is as high as the colours deviate on its two sides: paper on newsprint
@@ -78,12 +84,13 @@ def refine_quad(image: RgbImage, quad: Quad, *, search_share: float = SEARCH_SHA
         Power Series (1974), for the weights of the fit.
     """
     corners = as_quad(quad).astype(np.float64)
-    given = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1)  # (side, start and end, xy)
-    card_width = float(np.linalg.norm(given[:, 1] - given[:, 0], axis=1).max())
+    given = np.stack([corners, corners[NEXT]], axis=1)  # (side, start and end, xy)
+    card_width = float(_lengths(given).max())
     band = search_share * card_width
     if band < _LEAST_BAND_PX:
         return _unmoved(corners)
 
+    image = np.ascontiguousarray(image)  # once: OpenCV would copy a view for each side
     window = max(_WINDOW_SHARE * card_width, _LEAST_WINDOW_PX)
     visible = _visible_pieces(image, given, band)
     evidence, _, places = _evidence(_profiles(image, given, band, _SAMPLES), visible, band, window)
@@ -99,19 +106,19 @@ def refine_quad(image: RgbImage, quad: Quad, *, search_share: float = SEARCH_SHA
 
     away = np.abs(((found - given) * _normals(given)[:, None]).sum(axis=2)).max(axis=1)
     moved = (agreement >= _AGREEMENT) & (away <= band)
-    if (visible.any(axis=1) & (agreement < _AGREEMENT)).sum() >= 2:
+    if np.count_nonzero(visible.any(axis=1) & (agreement < _AGREEMENT)) >= 2:
         moved &= away <= _FAINT_REACH * band
     refined = _meetings(np.where(moved[:, None, None], found, given))
     # Where neighbouring sides nearly line up, a little turn of one takes the corner far: such a view decides nothing.
     if refined is None or np.abs(refined - corners).max() > 2 * band or not moved.any():
         return _unmoved(corners, agreement)
-    first = int(np.argmin(refined.sum(axis=1)))  # of a card turned by 45 degrees another corner may now come first
-    moved, agreement, residual = (np.roll(a, -first) for a in (moved, agreement, np.where(moved, residual, np.nan)))
+    first = int(refined.sum(axis=1).argmin())  # of a card turned by 45 degrees another corner may now come first
+    order = np.arange(first, first + 4) % 4
     return Refinement(
-        np.roll(refined, -first, axis=0).astype(np.float32),
-        tuple(moved.tolist()),
-        tuple(agreement.tolist()),
-        tuple(residual.tolist()),
+        refined[order].astype(np.float32),
+        tuple(moved[order].tolist()),
+        tuple(agreement[order].tolist()),
+        tuple(np.where(moved, residual, np.nan)[order].tolist()),
     )
 
 
@@ -120,27 +127,20 @@ def _unmoved(corners: np.ndarray, agreement: np.ndarray | None = None) -> Refine
     return Refinement(corners.astype(np.float32), (False,) * 4, shares, (float("nan"),) * 4)
 
 
+def _lengths(sides: np.ndarray) -> np.ndarray:
+    along = sides[:, 1] - sides[:, 0]
+    return np.hypot(along[:, 0], along[:, 1])
+
+
 def _normals(sides: np.ndarray) -> np.ndarray:
     """(4, 2) unit vectors that point out of the card: corners run clockwise as seen, y points down."""
     along = sides[:, 1] - sides[:, 0]
-    return np.stack([along[:, 1], -along[:, 0]], axis=1) / np.linalg.norm(along, axis=1)[:, None]
+    return along[:, ::-1] * _OUTWARD / np.hypot(along[:, 0], along[:, 1])[:, None]
 
 
 def _shifted(sides: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """The sides with their start and end moved outward by (4, 2) pixels."""
     return sides + _normals(sides)[:, None] * offsets[..., None]
-
-
-@lru_cache(maxsize=1)
-def _along() -> np.ndarray:
-    """(pieces, profiles) shares of a side's length."""
-    return np.linspace(_CORNER_SHARE, 1.0 - _CORNER_SHARE, _CELLS * _PROFILES).reshape(_CELLS, _PROFILES)
-
-
-def _feet(sides: np.ndarray) -> np.ndarray:
-    """(4, pieces * profiles, 2) where the profiles cross the sides."""
-    along = _along().ravel()[:, None]
-    return sides[:, None, 0] * (1.0 - along) + sides[:, None, 1] * along
 
 
 def _visible_pieces(image: RgbImage, sides: np.ndarray, band: float) -> np.ndarray:
@@ -149,24 +149,37 @@ def _visible_pieces(image: RgbImage, sides: np.ndarray, band: float) -> np.ndarr
     A card that the picture's border cuts off must not be drawn in to its lettering. Of a side that shows less than
     half of its pieces none counts.
     """
-    feet, across = _feet(sides), _normals(sides)[:, None] * (band / 2)
+    outer = _PROFILE_PLACES.reshape(_CELLS, _PROFILES)[:, [0, -1], None]  # what lies between them shows as well
+    feet = sides[:, None, None, 0] * (1.0 - outer) + sides[:, None, None, 1] * outer  # (4, pieces, 2, xy)
+    across = (np.abs(_normals(sides)) * (band / 2))[:, None, None]
     last = np.array([image.shape[1] - 1.0, image.shape[0] - 1.0])
-    ends = np.stack([feet - across, feet + across])
-    seen = ((ends >= 0) & (ends <= last)).all(axis=(0, 3)).reshape(4, _CELLS, _PROFILES).all(axis=2)
+    seen = ((feet >= across) & (feet <= last - across)).all(axis=(2, 3))
     return seen & (seen.sum(axis=1, keepdims=True) >= _CELLS // 2)
 
 
 def _profiles(image: RgbImage, sides: np.ndarray, band: float, samples: int) -> np.ndarray:
-    """Colours across the sides from `band` pixels inside to `band` outside: (4 * pieces, profiles, samples, 3) float32.
+    """Colours across the sides from `band` pixels inside to `band` outside: (4 * pieces, profiles, samples, 3) uint8.
 
     Beyond the picture's border its last pixels go on, so the border is no edge.
     """
-    reach = np.linspace(-1.0, 1.0, samples, dtype=np.float32)[:, None]
-    across = (_normals(sides) * band).astype(np.float32)[:, None, None]
-    points = _feet(sides).astype(np.float32)[:, :, None] + across * reach  # (4, P, N, 2)
-    maps = points.reshape(-1, samples, 2), np.empty(0, np.float32)  # x and y lie together in the first
-    strip = cv2.remap(image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return strip.reshape(4 * _CELLS, _PROFILES, samples, 3).astype(np.float32)
+    rows = _CELLS * _PROFILES
+    across = _normals(sides) * band
+    # Row and column of the strip to the picture: the columns run across the side, the rows along it.
+    matrices = np.empty((4, 2, 3))
+    matrices[:, :, 0] = across * (2.0 / (samples - 1))
+    matrices[:, :, 1] = (sides[:, 1] - sides[:, 0]) * ((1.0 - 2.0 * _CORNER_SHARE) / (rows - 1))
+    matrices[:, :, 2] = sides[:, 0] + (sides[:, 1] - sides[:, 0]) * _CORNER_SHARE - across
+    strips = np.empty((4, rows, samples, 3), np.uint8)
+    for strip, matrix in zip(strips, matrices, strict=True):
+        cv2.warpAffine(
+            image,
+            matrix,
+            (samples, rows),
+            dst=strip,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    return strips.reshape(4 * _CELLS, _PROFILES, samples, 3)
 
 
 def _evidence(
@@ -179,20 +192,20 @@ def _evidence(
         explains, grey levels squared; and (K,) the places, pixels outward.
     """
     samples = strip.shape[2]
-    flat = strip.reshape(4 * _CELLS, _PROFILES, samples * 3)
-    mean = flat.mean(axis=1).reshape(4, _CELLS, samples, 3)
-    square = np.einsum("cpn,cpn->cn", flat, flat).reshape(4, _CELLS, samples, 3).sum(axis=3) / _PROFILES
+    colours = strip.reshape(4 * _CELLS, _PROFILES, samples * 3).astype(np.float32)
+    mean = colours.sum(axis=1).reshape(4, _CELLS, samples, 3)
+    square = np.square(colours, out=colours).sum(axis=1).reshape(4, _CELLS, samples, 3)
     step = 2.0 * band / (samples - 1)
     size = max(2, round(window / step))
     sums = np.zeros((4, 4, _CELLS, samples + 1))  # (colours and their square, side, piece, sample)
-    np.cumsum(np.moveaxis(mean, 3, 0), axis=3, out=sums[:3, ..., 1:])
-    np.cumsum(square, axis=2, out=sums[3, ..., 1:])
-    windows = (sums[..., size:] - sums[..., :-size]) / size
-    variance = windows[3] - (windows[:3] ** 2).sum(axis=0)
-    within = (variance[..., :-size] + variance[..., size:]) / 2 + 3 * _NOISE_LEVELS**2
-    between = ((windows[:3, ..., :-size] - windows[:3, ..., size:]) ** 2).sum(axis=0) / 4
-    evidence = between / (between + _TEXTURE * within) * visible[..., None]
-    places = (np.arange(evidence.shape[2]) + size - 0.5) * step - band
+    np.cumsum(mean.transpose(3, 0, 1, 2), axis=3, out=sums[:3, ..., 1:])
+    np.cumsum(square[..., 0] + square[..., 1] + square[..., 2], axis=2, out=sums[3, ..., 1:])
+    windows = (sums[..., size:] - sums[..., :-size]) * (1.0 / (size * _PROFILES))
+    variance = windows[3] - np.square(windows[:3]).sum(axis=0)
+    within = (variance[..., :-size] + variance[..., size:]) * (_TEXTURE / 2) + 3 * _TEXTURE * _NOISE_LEVELS**2
+    between = np.square(windows[:3, ..., :-size] - windows[:3, ..., size:]).sum(axis=0) * 0.25
+    evidence = between / (between + within) * visible[..., None]
+    places = (np.arange(evidence.shape[2]) + (size - 0.5)) * step - band
     return evidence, between, places
 
 
@@ -205,7 +218,7 @@ def _line_table(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     grid = np.arange(0, count, _GRID)
     start, end = (places.ravel() for places in np.meshgrid(grid, grid, indexing="ij"))
-    taken = np.rint(start[:, None] + (end - start)[:, None] * _along().mean(axis=1)).astype(np.intp)
+    taken = np.rint(start[:, None] + (end - start)[:, None] * _PIECE_PLACES).astype(np.intp)
     return start, end, taken + np.arange(_CELLS) * count
 
 
@@ -220,10 +233,11 @@ def _best_lines(
     nearby = evidence.copy()  # a line may pass a sample beside the edge
     np.maximum(nearby[..., 1:], evidence[..., :-1], out=nearby[..., 1:])
     np.maximum(nearby[..., :-1], evidence[..., 1:], out=nearby[..., :-1])
-    votes = nearby.reshape(4, -1).T.take(table, axis=0).sum(axis=1) / np.maximum(visible.sum(axis=1), 1)  # (L, 4)
-    a, b = places[start] / band, places[end] / band
-    votes -= distrust * ((a * a + a * b + b * b) / 3)[:, None]  # mean square along the line
-    best = votes.argmax(axis=0)
+    votes = nearby.reshape(4, -1).take(table, axis=1).sum(axis=2) / np.maximum(visible.sum(axis=1), 1)[:, None]
+    if distrust:
+        a, b = places[start] / band, places[end] / band
+        votes -= distrust / 3 * (a * a + a * b + b * b)  # mean square along the line
+    best = votes.argmax(axis=1)
     return np.stack([places[start[best]], places[end[best]]], axis=1)
 
 
@@ -240,36 +254,40 @@ def _fit_lines(
     Returns:
         (4, 2) pixels, (4,) share of the visible pieces that agree, (4,) root mean square of their distances, pixels.
     """
-    design = np.stack([1.0 - _along().mean(axis=1), _along().mean(axis=1)], axis=1)  # (pieces, start and end)
-    line = lines @ design.T  # (4, pieces)
+    line = lines @ _ENDS  # (4, pieces)
     near = np.abs(places - line[..., None]) <= 2 * on_line
     # Where: at the highest step. The evidence of a blurred edge is as good on its shoulders.
-    peak = np.clip(np.where(near, contrast, -1.0).argmax(axis=2), 2, len(places) - 3)[..., None]
-    left, top, right = (np.take_along_axis(contrast, peak + k, axis=2)[..., 0] for k in (-2, 0, 2))
-    apex = np.clip((left - right) / np.minimum(left - 2 * top + right, -1e-9), -1.0, 1.0)  # of the parabola, in places
-    edge = places[peak[..., 0]] + apex * (places[1] - places[0])
-    strong = visible & (np.take_along_axis(evidence, peak, axis=2)[..., 0] >= _EVIDENCE)
+    peak = (contrast * near).argmax(axis=2).clip(2, len(places) - 3)
+    flat = peak + np.arange(0, contrast.size, len(places)).reshape(peak.shape)
+    left, top, right = (contrast.take(flat + k) for k in (-2, 0, 2))
+    apex = ((left - right) / np.minimum(left - 2 * top + right, -1e-9)).clip(-1.0, 1.0)  # of the parabola, in places
+    edge = places[peak] + apex * (places[1] - places[0])
+    strong = visible & (evidence.take(flat) >= _EVIDENCE)
     for _ in range(3):
-        weight = strong * np.maximum(0.0, 1.0 - ((edge - line) / (2 * on_line)) ** 2) ** 2
-        normal = np.einsum("ci,kc,cj->kij", design, weight, design) + 1e-9 * np.eye(2)
-        lines = np.linalg.solve(normal, np.einsum("ci,kc->ki", design, weight * edge)[..., None])[..., 0]
-        line = lines @ design.T
-    agreeing = strong & (np.abs(edge - line) <= on_line)
+        # Tukey's weights; then the normal equations of a line by its height at both ends, solved by Cramer's rule.
+        weight = strong * np.square(np.maximum(0.0, 1.0 - np.square((edge - line) / (2 * on_line))))
+        aa, ab, bb = (weight @ _END_PRODUCTS).T
+        aa, bb = aa + 1e-9, bb + 1e-9
+        a, b = ((weight * edge) @ _ENDS.T).T
+        lines = np.stack([bb * a - ab * b, aa * b - ab * a], axis=1) / (aa * bb - ab * ab)[:, None]
+        line = lines @ _ENDS
+    off = edge - line
+    agreeing = strong & (np.abs(off) <= on_line)
     count = agreeing.sum(axis=1)
-    residual = np.sqrt((agreeing * (edge - line) ** 2).sum(axis=1) / np.maximum(count, 1))
+    residual = np.sqrt((agreeing * off * off).sum(axis=1) / np.maximum(count, 1))
     return lines, count / np.maximum(visible.sum(axis=1), 1), residual
 
 
 def _meetings(sides: np.ndarray) -> np.ndarray | None:
     """(4, 2) where each side meets the one before it; None where that is no convex shape, clockwise as seen."""
     start, along = sides[:, 0], sides[:, 1] - sides[:, 0]
-    before, before_along = np.roll(start, 1, axis=0), np.roll(along, 1, axis=0)
+    before, before_along = start[BEFORE], along[BEFORE]
     turns = _cross(before_along, along)
     if (turns <= 0).any():
         return None
     corners = before + before_along * (_cross(start - before, along) / turns)[:, None]
-    along = np.roll(corners, -1, axis=0) - corners
-    return corners if (_cross(np.roll(along, 1, axis=0), along) > 0).all() else None
+    along = corners[NEXT] - corners
+    return corners if (_cross(along[BEFORE], along) > 0).all() else None
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
