@@ -13,6 +13,7 @@ from unetlite.vision.contract import read_contract
 from unetlite.vision.dataset import Sample, find_samples, read_quad
 from unetlite.vision.image import read_image
 from unetlite.vision.metrics import mask_iou, quad_iou
+from unetlite.vision.quad import as_quad
 
 ROOT = Path(__file__).resolve().parents[1]
 KERAS = ROOT / "models" / "unetlite.keras"
@@ -38,17 +39,25 @@ def test_int8_agrees_with_the_float_network_on_the_sample_pictures() -> None:
     int8, keras = load_segmenter(shipped_model()), load_segmenter(KERAS)
     pictures = [read_image(sample.image) for sample in find_samples(ROOT / "samples")]
     agreement = [mask_iou(int8(picture).mask, keras(picture).mask) for picture in pictures]
-    assert np.mean(agreement) >= 0.97  # the aim is 0.98; measured 0.977, two faint documents cost most of it
+    assert np.mean(agreement) >= 0.98
 
 
 def test_it_finds_the_sample_documents_and_nothing_else() -> None:
     samples = find_samples(ROOT / "samples")
     ious = quad_ious(samples)
-    assert ious.mean() > 0.6  # the drawn samples are harder than the real photographs below
-    assert (ious >= 0.9).mean() > 0.3
+    assert ious.mean() > 0.7  # the drawn samples are harder than the real photographs below
+    assert (ious >= 0.9).mean() > 0.5
 
 
 def test_it_finds_real_documents_of_a_type_that_it_never_saw(real_data: Path) -> None:
     ious = quad_ious(find_samples(real_data / "dlc2021-dev" / "01_alb_id"))
-    assert ious.mean() > 0.8
-    assert (ious >= 0.9).mean() > 0.5
+    assert ious.mean() > 0.9
+    assert (ious >= 0.9).mean() > 0.75
+
+
+def test_it_finds_the_original_projects_examples(real_data: Path) -> None:
+    folder = real_data / "seed-samples"
+    for path in sorted((folder / "images").iterdir()):
+        truth = as_quad(json.loads((folder / "ground_truth" / f"{path.stem}.json").read_text())["quad"])
+        found = load_segmenter(shipped_model())(read_image(path)).finding
+        assert quad_iou(found.quad, truth) >= 0.96, path.name

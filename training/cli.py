@@ -38,6 +38,12 @@ from unetlite.vision.cli import SIZE, Command, overwrite_option, tell
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Class names, one a line, background first.  [default: background, document; or class_1 ...]",
 )
+@click.option(
+    "--min-confidence",
+    default=0.5,
+    type=click.FloatRange(0, 1),
+    help="From which on a picture holds a document; goes into the exported contract.",
+)
 @click.option("--patience", default=10, type=click.IntRange(1), help="Epochs without a better validation IoU.")
 @click.option("--seed", default=0)
 @click.option(

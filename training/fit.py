@@ -41,6 +41,7 @@ class Settings:
     loss: str = "dice"
     schedule: str = "plateau"
     class_names: tuple[str, ...] = ("background", "document")
+    min_confidence: float = 0.5
     patience: int = 10
     seed: int = 0
 
@@ -136,7 +137,11 @@ def train(
 
     rows = _read_history(history_file)
     best_row = max(rows, key=lambda row: float(row["val_document_iou"]))
-    output = OutputSpec(kind="sigmoid" if num_classes == 2 else "softmax", class_names=settings.class_names)
+    output = OutputSpec(
+        kind="sigmoid" if num_classes == 2 else "softmax",
+        class_names=settings.class_names,
+        min_confidence=settings.min_confidence,
+    )
     summary = summarize(
         spec,
         output,
@@ -147,7 +152,7 @@ def train(
             "start": earlier_model["start"],
         },
         [
-            *earlier_model["data"],
+            *({**entry, "seen_by": earlier_model["start"]["model"]} for entry in earlier_model["data"]),
             *(
                 {**describe_data(root, find_samples(split_folder(root, "train"))), "times": data.count(root)}
                 for root in dict.fromkeys(data)
