@@ -10,7 +10,7 @@ import click
 
 from unetlite.vision.cli import Command, overwrite_option, progress, tell
 
-REFUSED = 3  # exit status where a level was refused and the others were written
+NOT_ALL = 3  # exit status where a level was refused or rejected and the others were written
 
 
 @click.command(cls=Command)
@@ -33,6 +33,13 @@ REFUSED = 3  # exit status where a level was refused and the others were written
 @click.option("--author", default="not stated", help="For the metadata.")
 @click.option("--licence", default="not stated", help="Of the weights, for the metadata.")
 @click.option("--model-version", default="not stated", help="For the metadata.")
+@click.option("--max-iou-loss", type=click.FloatRange(0, 1), default=0.005,
+              help="Mean IoU that a level may lose against MODEL.")  # fmt: skip
+@click.option("--max-share-loss", type=click.FloatRange(0, 100), default=0.5, metavar="POINTS",
+              help="Share of quads reaching IoU 0.9 that it may lose; one picture at least, unless 0.")  # fmt: skip
+@click.option("--max-image-loss", type=click.FloatRange(0, 1), default=0.05,
+              help="IoU that it may lose on any one picture.")  # fmt: skip
+@click.option("--allow-leakage", is_flag=True, help="Go on where calibration pictures are part of the validation.")
 @click.option("--allow-slow", is_flag=True, help="Write levels, too, that would crawl on reference kernels.")
 @overwrite_option
 @click.pass_context
@@ -48,34 +55,54 @@ def main(
     author: str,
     licence: str,
     model_version: str,
+    max_iou_loss: float,
+    max_share_loss: float,
+    max_image_loss: float,
+    allow_leakage: bool,
     allow_slow: bool,
     overwrite: bool,
     **wanted: bool,
 ) -> None:
     """Convert MODEL (.keras or .h5) to one .tflite file per level, each with metadata, labels and contract inside.
 
-    Without a level flag: float32, float16, dynamic, and int8 where --calibration is given. Every file is compared
-    with MODEL on the validation pictures, or on the calibration's. Exit status 3: a level was refused, with the
-    reason on stderr; the others were written.
+    Without a level flag: float32, float16, dynamic, and int8 where --calibration is given. Every file is scored
+    beside MODEL on the validation pictures. One that loses more than the budget is kept in DIR/rejected/ with the
+    reason on stderr. Without --validation only agreement with MODEL is gated, on the calibration's pictures, at ten
+    times --max-iou-loss and --max-image-loss. Exit status 3: a level was rejected, or refused without a file; the
+    others were written.
     """
     from unetlite.export.quiet import quiet_tensorflow
 
     quiet_tensorflow()  # before the first import of TensorFlow
     import datetime
+    from functools import partial
 
+    from unetlite.calibration.leakage import check_leaks
     from unetlite.calibration.manifest import write_manifest
     from unetlite.edge.model_contract import Overrides, parse_labels
     from unetlite.export import exporter
     from unetlite.export.agreement import calibration_pictures, validation_pictures
+    from unetlite.export.causes import gather_facts
+    from unetlite.export.gates import Budget
+    from unetlite.export.input_range import check_input_range
     from unetlite.export.metadata import import_writers
-    from unetlite.export.report import build_report, preferred, report_path, summary_line, warnings_about
+    from unetlite.export.output import targets_of, write_files
+    from unetlite.export.report import (
+        build_report,
+        calibration_warnings,
+        preferred,
+        rejection,
+        report_path,
+        summary_line,
+        warnings_about,
+    )
     from unetlite.vision.files import write_json
 
     levels = _levels([name for name, flag in wanted.items() if flag], calibration)
     chosen_from_folder = calibration is not None and calibration.is_dir()
     manifest_path = folder / f"{model.stem}.calibration.json"
     report = report_path(model, folder)
-    targets = [folder / exporter.file_name(model, level) for level in levels] + [report]
+    targets = [path for level in levels for path in targets_of(model, level, folder)] + [report]
     _refuse_existing([*targets, manifest_path] if chosen_from_folder else targets, overwrite)
 
     import_writers()  # a missing extra is told before minutes of work
@@ -95,39 +122,51 @@ def main(
         pictures, pictures_from = validation_pictures(validation), "validation"
     elif manifest is not None:
         pictures, pictures_from = calibration_pictures(manifest), "calibration"
-        tell("No --validation: files are compared with Keras on the calibration's own pictures, without truth.")
+        tell("No --validation: files are gated on agreement with Keras alone, on the calibration's own pictures.")
     else:
         pictures, pictures_from = [], None
-        tell("Neither --validation nor --calibration: agreement with Keras is not measured.")
+        tell("Neither --validation nor --calibration: nothing is measured and no file is gated.")
+    facts = gather_facts(manifest, pictures if validation is not None else [], _watch("Auditing the calibration"))
+    if not allow_leakage:
+        check_leaks(facts.leaks, 0 if manifest is None else len(manifest.pictures))
+    for warning in calibration_warnings(facts):
+        tell(f"WARNING: {warning}")
+    check_input_range(partial(exporter.keras_segmenter, network), network.contract.input, pictures)
 
     exports, segmenters = exporter.convert_levels(
         network, levels, manifest, allow_slow=allow_slow, watch=_watch("Converting")
     )
-    exports, keras_score = exporter.judge(network, exports, segmenters, pictures, _watch("Comparing with Keras"))
+    budget = Budget(max_iou_loss, max_share_loss, max_image_loss)
+    exports, keras_score = exporter.judge(
+        network, exports, segmenters, pictures, budget, facts, _watch("Comparing with Keras")
+    )
     titles = exporter.Titles(author, licence, model_version)
     exports = exporter.describe(network, exports, manifest, titles, pictures_from)
-    written = exporter.write_files(network, exports, folder, overwrite=overwrite)
+    written = write_files(network, exports, folder, overwrite=overwrite)
     if manifest is not None and chosen_from_folder:
         write_manifest(manifest_path, manifest, overwrite=overwrite)
     now = datetime.datetime.now(datetime.timezone.utc)
     content = build_report(
-        network, exports, manifest=manifest, pictures_from=pictures_from, keras_score=keras_score, now=now
+        network, exports, facts=facts, budget=budget, pictures_from=pictures_from, keras_score=keras_score, now=now
     )
     write_json(report, content, overwrite=overwrite)
     for export in exports:
         if export.refused is not None:
             tell(f"Refused {export.level.name}: {export.refused}")
+        for line in rejection(written[export.level.name], export) if export.rejected else []:
+            tell(line)
         for warning in warnings_about(export):
             tell(f"WARNING: {warning}")
+    accepted = {export.level.name: written[export.level.name] for export in exports if export.ships}
     for export in exports:
-        if export.refused is None:
-            click.echo(summary_line(written[export.level.name], export))
+        if export.ships:
+            click.echo(summary_line(accepted[export.level.name], export))
     click.echo(f"{report}  report")
-    first = preferred(written)
+    first = preferred(accepted)
     if first is not None:
         tell(f"Next: unet-infer PICTURES --model {first} --crop-out crops/")
-    if len(written) < len(exports):
-        ctx.exit(REFUSED)
+    if len(accepted) < len(exports):
+        ctx.exit(NOT_ALL)
 
 
 def _levels(wanted: list[str], calibration: Path | None) -> list[Any]:

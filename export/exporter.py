@@ -1,6 +1,6 @@
-"""One export from beginning to end: load, convert each level, judge it, describe it, write it.
+"""One export from beginning to end: load, convert each level, judge it, describe it.
 
-Stands apart so that the steps' order stands in one place; each step is a module of its own.
+Stands apart so that the steps' order stands in one place; each step is a module of its own, and `output` writes.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from unetlite.edge.network import TfliteNetwork
 from unetlite.edge.runtime import RuntimeInfo, make_interpreter
 from unetlite.edge.segmenter import Segmenter
 from unetlite.export.agreement import Agreement, CheckPicture, Score, compare
+from unetlite.export.causes import Facts, likely_causes
 from unetlite.export.convert import check_tensors, convert
 from unetlite.export.delegation import slow_reason
+from unetlite.export.gates import Budget, Verdict, judge_level
 from unetlite.export.keras_model import check_network, fixed_batch, load_network
 from unetlite.export.levels import Level
 from unetlite.export.metadata import add_metadata
 from unetlite.export.quiet import hushed
 from unetlite.export.summary import contract_for
-from unetlite.vision.contract import Contract
+from unetlite.vision.contract import Contract, InputSpec
 from unetlite.vision.errors import CalibrationError, ExportError, ModelError
-from unetlite.vision.files import write_bytes
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,21 @@ class Export:
     Attributes:
         level: its row.
         refused: why no file was written, or None.
+        rejected: why the file may not ship, a sentence each; it is then kept apart.
+        causes: what of the known facts may explain that.
         slow: why it would crawl on a device, where that was allowed or is the reason of the refusal.
         content: the file's bytes; empty where the level was refused.
         source, answer: input and output tensor as the report tells them.
         delegation: of its interpreter.
         agreement: with the Keras network; None where there were no pictures.
         score: against the truth; None where none is known.
+        verdict: of the gates; None where there were no pictures.
     """
 
     level: Level
     refused: str | None = None
+    rejected: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
     slow: str | None = None
     content: bytes = field(default=b"", repr=False)
     source: Mapping[str, Any] | None = None
@@ -67,6 +73,12 @@ class Export:
     delegation: Delegation = Delegation()
     agreement: Agreement | None = None
     score: Score | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def ships(self) -> bool:
+        """Whether there is a file and it passed its gates."""
+        return self.refused is None and not self.rejected
 
 
 @dataclass(frozen=True)
@@ -94,14 +106,18 @@ def open_network(model: Path, given: Overrides) -> Network:
 
 def check_manifest(manifest: Manifest, contract: Contract) -> None:
     """Pass a representative set that fits this model and would not break it. Raises CalibrationError."""
-    spec, wanted = manifest.input, contract.input
-    if spec != wanted:
-        low, high = wanted.real_range
+    if manifest.input != contract.input:
         raise CalibrationError(
-            f"{manifest.folder}: expected a calibration for {wanted}, got one for {spec}; run unet-calibrate with "
-            f"--size {wanted.size_wh[0]}x{wanted.size_wh[1]} --input-range {low:g} {high:g} --fit {wanted.fit}"
+            f"{manifest.folder}: expected a calibration made for this model ({_flags(contract.input)}), got one for "
+            f"{_flags(manifest.input)}; run unet-calibrate with {_flags(contract.input)}"
         )
     audit(manifest)
+
+
+def _flags(spec: InputSpec) -> str:
+    """An input as unet-calibrate takes it."""
+    low, high = spec.real_range
+    return f"--size {spec.size_wh[0]}x{spec.size_wh[1]} --input-range {low:g} {high:g} --fit {spec.fit}"
 
 
 def convert_levels(
@@ -147,7 +163,9 @@ def convert_levels(
         if slow and not allow_slow:
             exports.append(Export(level, refused=f"{slow}; --allow-slow exports it all the same", slow=slow))
             continue
-        exports.append(Export(level, None, slow, content, source, answer, delegation))
+        exports.append(
+            Export(level, slow=slow, content=content, source=source, answer=answer, delegation=delegation)
+        )
         segmenters[level.name] = _segmenter(interpreter, runtime, network.contract, level)
     if len(failures) == len(levels):
         raise failures[0]
@@ -171,35 +189,48 @@ def _segmenter(interpreter: Any, runtime: RuntimeInfo, contract: Contract, level
     return Segmenter(network, contract, "export", runtime)
 
 
+def keras_segmenter(network: Network, spec: InputSpec) -> Segmenter:
+    """The Keras network as the files are run, with `spec` as its contract's input."""
+    where, contract = str(network.path), dataclasses.replace(network.contract, input=spec)
+    return Segmenter(KerasNetwork(network.keras, spec, where), contract, where, RuntimeInfo("keras", ""))
+
+
 def judge(
     network: Network,
     exports: Sequence[Export],
     segmenters: Mapping[str, Segmenter],
     pictures: Sequence[CheckPicture],
+    budget: Budget,
+    facts: Facts,
     watch: Callable[[Sequence[CheckPicture]], Iterable[CheckPicture]] = iter,
 ) -> tuple[list[Export], Score | None]:
-    """Compare all files with the Keras network over the pictures.
+    """Compare all files with the Keras network over the pictures, and hold their losses against the budget.
 
     Returns:
-        The exports with agreement and score, and the Keras network's own score.
+        The exports with agreement, score and verdict, and the Keras network's own score.
 
     Raises:
         ImageError, GroundTruthError, ModelError: see `agreement.compare`.
     """
     if not pictures or not segmenters:
         return list(exports), None
-    where = str(network.path)
-    keras = Segmenter(
-        KerasNetwork(network.keras, network.contract.input, where), network.contract, where, RuntimeInfo("keras", "")
-    )
-    agreements, scores = compare(keras, segmenters, pictures, watch)
-    judged = [
-        dataclasses.replace(
-            export, agreement=agreements.get(export.level.name), score=scores.get(export.level.name)
-        )
-        for export in exports
-    ]
-    return judged, scores.get("keras")
+    compared = compare(keras_segmenter(network, network.contract.input), segmenters, pictures, watch)
+    result = []
+    for export in exports:
+        name = export.level.name
+        rejected: tuple[str, ...] = ()
+        if name in compared.failed:
+            rejected = (f"it gives no usable answer: {compared.failed[name]}",)
+        elif name in compared.levels:
+            judged = compared.levels[name]
+            verdict = judge_level(judged, compared.keras, budget)
+            rejected = verdict.over
+            export = dataclasses.replace(
+                export, agreement=judged.agreement, score=judged.score, verdict=verdict
+            )
+        causes = likely_causes(export.level, network.keras, facts) if rejected else ()
+        result.append(dataclasses.replace(export, rejected=rejected, causes=causes))
+    return result, compared.keras
 
 
 def describe(
@@ -248,20 +279,6 @@ def _scores(export: Export, pictures_from: str | None) -> dict[str, Any] | None:
         quad = export.score.quad_iou_mean
         scores["iou_mean"] = round(export.score.iou_mean, 6)
         scores["quad_iou_mean"] = None if quad is None else round(quad, 6)
+    if export.rejected:
+        scores["rejected"] = list(export.rejected)
     return scores
-
-
-def file_name(model: Path, level: Level) -> str:
-    """`unet.keras` at int8 -> `unet.int8.tflite`."""
-    return f"{model.stem}.{level.name}.tflite"
-
-
-def write_files(network: Network, exports: Sequence[Export], folder: Path, *, overwrite: bool) -> dict[str, Path]:
-    """Write each file that was not refused, whole or not at all. Raises OutputError."""
-    written = {}
-    for export in exports:
-        if export.refused is None:
-            target = folder / file_name(network.path, export.level)
-            write_bytes(target, export.content, overwrite=overwrite)
-            written[export.level.name] = target
-    return written

@@ -11,13 +11,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from unetlite.calibration.manifest import Manifest
-from unetlite.export.agreement import LOW_AGREEMENT, Score
+from unetlite.calibration.leakage import describe_leaks
+from unetlite.export.agreement import Score
+from unetlite.export.causes import Facts
 from unetlite.export.exporter import Export, Network
+from unetlite.export.gates import Budget
+from unetlite.export.output import REJECTED, file_name
 from unetlite.vision.contract import LEVELS
 from unetlite.vision.files import sha256_of
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 TOOLS = ("unetlite", "tensorflow", "tensorflow-cpu", "keras", "tflite-support", "ai-edge-litert", "tflite-runtime",
          "numpy", "opencv-python-headless")  # fmt: skip
 
@@ -26,7 +29,8 @@ def build_report(
     network: Network,
     exports: Sequence[Export],
     *,
-    manifest: Manifest | None,
+    facts: Facts,
+    budget: Budget,
     pictures_from: str | None,
     keras_score: Score | None,
     now: datetime.datetime,
@@ -36,7 +40,8 @@ def build_report(
     Args:
         network: what was exported.
         exports: what became of each level.
-        manifest: the representative set, or None.
+        facts: the representative set, and how it stands to the validation.
+        budget: what the gates allowed.
         pictures_from: "validation", "calibration" or None: on what agreement and scores were taken.
         keras_score: the network's own score before export.
         now: the time to state, with its zone.
@@ -48,11 +53,31 @@ def build_report(
         "model": {"file": network.path.name, "sha256": sha256_of(network.path), "contract_from": network.origin},
         "tools": {name: version for name in TOOLS if (version := _version(name)) is not None},
         "contract": json.loads(network.contract.to_json()),
-        "calibration": None if manifest is None else manifest.summary(),
+        "calibration": _calibration(facts),
         "pictures_from": pictures_from,
+        "budget": asdict(budget),
         "keras": None if keras_score is None else asdict(keras_score),
         "levels": {export.level.name: _level(network, export) for export in by_level(exports)},
     }
+
+
+def _calibration(facts: Facts) -> dict[str, Any] | None:
+    if facts.manifest is None:
+        return None
+    return {
+        **facts.manifest.summary(),
+        "coverage": None if facts.coverage is None else {**asdict(facts.coverage), "flaws": facts.coverage.flaws()},
+        "leaks": [asdict(leak) for leak in facts.leaks],
+    }
+
+
+def calibration_warnings(facts: Facts) -> list[str]:
+    """What a person should know of the representative set before they believe the scores."""
+    if facts.manifest is None:
+        return []
+    count = len(facts.manifest.pictures)
+    leaks = [describe_leaks(facts.leaks, count, refused=refused) for refused in (True, False)]
+    return [*(facts.coverage.flaws() if facts.coverage else []), *(leak for leak in leaks if leak is not None)]
 
 
 def _version(distribution: str) -> str | None:
@@ -69,10 +94,14 @@ def by_level(exports: Sequence[Export]) -> list[Export]:
 
 def _level(network: Network, export: Export) -> dict[str, Any]:
     if export.refused is not None:
-        return {"file": None, "refused": export.refused}
+        return {"file": None, "status": "refused", "refused": export.refused}
+    name = file_name(network.path, export.level)
     return {
-        "file": f"{network.path.stem}.{export.level.name}.tflite",
+        "file": name if export.ships else f"{REJECTED}/{name}",
+        "status": "accepted" if export.ships else "rejected",
         "refused": None,
+        "rejected": list(export.rejected),
+        "likely_causes": list(export.causes),
         "bytes": len(export.content),
         "sha256": hashlib.sha256(export.content).hexdigest(),
         "input": export.source,
@@ -80,22 +109,26 @@ def _level(network: Network, export: Export) -> dict[str, Any]:
         "delegation": asdict(export.delegation),
         "agreement": None if export.agreement is None else asdict(export.agreement),
         "score": None if export.score is None else asdict(export.score),
+        "losses": None if export.verdict is None else asdict(export.verdict.losses),
+        "worst": [] if export.verdict is None else [asdict(picture) for picture in export.verdict.worst],
         "warnings": warnings_about(export),
     }
 
 
 def warnings_about(export: Export) -> list[str]:
     """What a person should know before this file goes to a device."""
-    found = []
-    if export.agreement is not None and export.agreement.iou_mean < LOW_AGREEMENT:
-        found.append(
-            f"{export.level.name} DISAGREES WITH KERAS: mean IoU {export.agreement.iou_mean:.3f} "
-            f"(N={export.agreement.pictures}) where {LOW_AGREEMENT} is expected, worst {export.agreement.iou_min:.3f} "
-            f"on {export.agreement.worst}; calibrate with other pictures or ship another level"
-        )
-    if export.slow is not None:
-        found.append(f"{export.level.name} will be slow: {export.slow}")
-    return found
+    return [] if export.slow is None or export.refused else [f"{export.level.name} will be slow: {export.slow}"]
+
+
+def rejection(path: Path, export: Export) -> list[str]:
+    """What a person is told of a file that passed its budget: why, the likely cause, the worst pictures."""
+    lines = [f"Rejected {export.level.name}, kept as {path}:", *(f"  {reason}" for reason in export.rejected)]
+    lines += [f"  likely cause: {cause}" for cause in export.causes]
+    if not export.causes:
+        lines.append("  no cause shows in what is known of calibration and weights; ship another level")
+    for picture in export.verdict.worst if export.verdict is not None else ():
+        lines.append(f"  {picture.keras:.3f} to {picture.level:.3f}  {picture.path}")
+    return lines
 
 
 def summary_line(path: Path, export: Export) -> str:

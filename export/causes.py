@@ -1,0 +1,91 @@
+"""What is known of an export beside its scores, and which of it may explain a loss.
+
+Stands apart from the gates: they decide, this only helps a person to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unetlite.calibration.audit import lone_scale
+from unetlite.calibration.coverage import Coverage, cover
+from unetlite.calibration.leakage import Leak, find_leaks
+from unetlite.calibration.manifest import Manifest, measurements
+from unetlite.calibration.measure import measure
+from unetlite.calibration.select import candidate
+from unetlite.export.agreement import CheckPicture
+from unetlite.export.levels import Level
+
+FLOAT16_MAX = 65504.0
+FULL_SCALE_SHARE = 0.95  # of the contract's input scale; the audit refuses sets below 0.8
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the representative set; None and empty where there is none, or nothing to hold it against.
+
+    Attributes:
+        manifest: the set.
+        coverage: of the validation by it.
+        leaks: its pictures that are part of the validation.
+    """
+
+    manifest: Manifest | None = None
+    coverage: Coverage | None = None
+    leaks: tuple[Leak, ...] = ()
+
+
+def gather_facts(
+    manifest: Manifest | None,
+    validation: Sequence[CheckPicture],
+    watch: Callable[[Sequence[CheckPicture]], Iterable[CheckPicture]] = iter,
+) -> Facts:
+    """Hold the representative set against the validation pictures.
+
+    Raises:
+        CalibrationError: a picture of either cannot be read.
+    """
+    if manifest is None or not validation:
+        return Facts(manifest)
+    others = []
+    for picture in watch(validation):
+        if picture.sample is not None:
+            known = candidate(picture.sample)
+            others.append(measure(known.path, known.document, known.clip, manifest.input))
+    return Facts(manifest, cover(manifest, others), tuple(find_leaks(measurements(manifest), others)))
+
+
+def likely_causes(level: Level, network: Any, facts: Facts) -> tuple[str, ...]:
+    """Sentences, the likeliest first; empty where nothing that is known explains a loss.
+
+    Args:
+        level: of the file that lost.
+        network: the keras.Model.
+        facts: from `gather_facts`.
+    """
+    if level.weight_type == "float16":
+        return _beyond_float16(network)
+    if not level.calibrated or facts.manifest is None:
+        return ()
+    causes = list(facts.coverage.flaws()) if facts.coverage is not None else []
+    share = lone_scale(facts.manifest) / facts.manifest.input.scale
+    if share < FULL_SCALE_SHARE:
+        low, high = facts.manifest.covered
+        causes.append(
+            f"the calibration's values lie within {low}..{high}, which alone would give {share:.0%} of the contract's "
+            f"input scale"
+        )
+    return tuple(causes)
+
+
+def _beyond_float16(network: Any) -> tuple[str, ...]:
+    largest = {weight.path: float(np.abs(np.asarray(weight)).max(initial=0.0)) for weight in network.weights}
+    return tuple(
+        f"the weight {path} holds {value:.3g}, and float16 ends at {FLOAT16_MAX:g}"
+        for path, value in largest.items()
+        if value > FLOAT16_MAX
+    )
