@@ -9,17 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
-from unetlite.calibration.measure import LUMA, Measurement
+from unetlite.calibration.likeness import nearest_copy
+from unetlite.calibration.measure import Measurement
 from unetlite.vision.errors import CalibrationError
-
-# Of 40,470 pairs of different photographs and drawings, 349 of them of one clip, none came nearer than 8 bits, and none
-# correlated above 0.95; copies recompressed, shrunk or brightened stayed within 4 bits and above 0.98.
-HASH_BITS = 6
-LEAST_CORRELATION = 0.95
-LEAST_CONTRAST = 2.0  # standard deviation in levels: an even surface is like every other
 
 # By weight, with whether it is refused. Of documents in other clips a split by clip is the user's own choice; pictures
 # of like pose whose documents are stated to differ may be like by chance.
@@ -46,11 +38,10 @@ def find_leaks(calibration: Sequence[Measurement], validation: Sequence[Measurem
     by_bytes = {picture.sha256: picture for picture in reversed(validation)}
     by_clip = {picture.clip: picture for picture in reversed(validation) if picture.clip is not None}
     by_document = {picture.document: picture for picture in reversed(validation) if picture.clip is not None}
-    signs = np.stack([perceptual_hash(p.thumbnail) for p in validation]) if validation else np.zeros((0, 63), bool)
     leaks: list[Leak] = []
     for picture in calibration:
         known = picture.clip is not None
-        near = _nearest(picture, validation, signs)
+        near = nearest_copy(picture, validation)
         differs = known and near is not None and near.clip is not None and near.document != picture.document
         found = {
             "bytes": by_bytes.get(picture.sha256),
@@ -61,35 +52,6 @@ def find_leaks(calibration: Sequence[Measurement], validation: Sequence[Measurem
         }
         leaks += [Leak(kind, str(picture.path), str(hit.path)) for kind in KINDS if (hit := found[kind])][:1]
     return leaks
-
-
-def _nearest(picture: Measurement, others: Sequence[Measurement], signs: np.ndarray) -> Measurement | None:
-    distances = np.count_nonzero(signs != perceptual_hash(picture.thumbnail), axis=1)
-    own = _luma(picture.thumbnail)
-    for index in np.argsort(distances, kind="stable"):
-        if distances[index] > HASH_BITS:
-            return None
-        other = _luma(others[index].thumbnail)
-        flat = min(own.std(), other.std()) < LEAST_CONTRAST
-        if not flat and np.corrcoef(own.ravel(), other.ravel())[0, 1] >= LEAST_CORRELATION:
-            return others[index]
-    return None
-
-
-def perceptual_hash(thumbnail: np.ndarray) -> np.ndarray:
-    """(63,) bool: which of the lowest frequencies lie above their median; the mean brightness is left out.
-
-    Args:
-        thumbnail: (32, 32, 3) uint8, RGB.
-
-    Source: C. Zauner, Implementation and benchmarking of perceptual image hash functions, 2010 (DCT hash).
-    """
-    low = cv2.dct(_luma(thumbnail))[:8, :8].ravel()[1:]
-    return low > np.median(low)
-
-
-def _luma(thumbnail: np.ndarray) -> np.ndarray:
-    return (thumbnail @ np.array(LUMA)).astype(np.float32)
 
 
 def describe_leaks(leaks: Sequence[Leak], count: int, *, refused: bool) -> str | None:

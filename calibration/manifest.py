@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from unetlite.calibration.likeness import is_repeated
 from unetlite.calibration.measure import Measurement, covered, fitted_pixels, measure
 from unetlite.calibration.select import STRATEGIES, Candidate, find_candidates
 from unetlite.vision.contract import FITS, InputSpec
@@ -70,7 +71,8 @@ class Manifest:
         strategy: a name of `STRATEGIES`.
         seed: of the choice.
         candidates: how many pictures there were to choose from.
-        copies_left_out: pictures that were passed over because their bytes were there already.
+        copies_left_out: pictures that were passed over because the same picture was there already, by its bytes or
+            by its looks.
         unreadable_left_out: files named like pictures that no decoder takes, likewise.
         channels: red, green, blue.
         covered: the pixel values (0..255) between which `COVERED_SHARE` of all values lie.
@@ -143,8 +145,10 @@ def make_manifest(
         except CalibrationError as error:
             unreadable.append(error)
             continue
-        copies += measured.sha256 in pool
-        pool.setdefault(measured.sha256, measured)
+        if measured.sha256 in pool or is_repeated(measured, list(pool.values())):
+            copies += 1
+        else:
+            pool[measured.sha256] = measured
     if len(unreadable) > UNREADABLE_SHARE * seen:
         raise CalibrationError(
             f"{folder}: expected pictures to calibrate with, but {len(unreadable)} of {seen} looked at cannot be "

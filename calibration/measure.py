@@ -34,6 +34,7 @@ class Measurement:
         brightness: mean luma, 0..255.
         histogram: (3, 256) int64, counts of each value per channel, RGB.
         thumbnail: (`THUMBNAIL`, `THUMBNAIL`, 3) uint8, RGB.
+        signs: (63,) bool, see `perceptual_hash`.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Measurement:
     brightness: float
     histogram: np.ndarray
     thumbnail: np.ndarray
+    signs: np.ndarray
 
 
 def measure(path: Path, document: str, clip: str | None, spec: InputSpec) -> Measurement:
@@ -56,7 +58,25 @@ def measure(path: Path, document: str, clip: str | None, spec: InputSpec) -> Mea
     means = histogram @ np.arange(256) / histogram.sum(axis=1)
     brightness = float(np.dot(LUMA, means))
     thumbnail = cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-    return Measurement(path, document, clip, sha256_of(path), brightness, histogram, thumbnail)
+    signs = perceptual_hash(thumbnail)
+    return Measurement(path, document, clip, sha256_of(path), brightness, histogram, thumbnail, signs)
+
+
+def perceptual_hash(thumbnail: np.ndarray) -> np.ndarray:
+    """(63,) bool: which of the lowest frequencies lie above their median; the mean brightness is left out.
+
+    Args:
+        thumbnail: (`THUMBNAIL`, `THUMBNAIL`, 3) uint8, RGB.
+
+    Source: C. Zauner, Implementation and benchmarking of perceptual image hash functions, 2010 (DCT hash).
+    """
+    low = cv2.dct(luma(thumbnail))[:8, :8].ravel()[1:]
+    return low > np.median(low)
+
+
+def luma(pixels: np.ndarray) -> np.ndarray:
+    """(h, w) float32 of (h, w, 3) uint8 RGB."""
+    return (pixels @ np.array(LUMA)).astype(np.float32)
 
 
 def covered(counts: np.ndarray) -> tuple[int, int]:

@@ -13,12 +13,13 @@ import numpy as np
 
 from unetlite.calibration.audit import lone_scale
 from unetlite.calibration.coverage import Coverage, cover
-from unetlite.calibration.leakage import Leak, find_leaks
+from unetlite.calibration.leakage import Leak, describe_leaks, find_leaks
 from unetlite.calibration.manifest import Manifest, measurements
 from unetlite.calibration.measure import measure
 from unetlite.calibration.select import candidate
 from unetlite.export.agreement import CheckPicture
 from unetlite.export.levels import Level
+from unetlite.export.stability import Stability
 
 FLOAT16_MAX = 65504.0
 FULL_SCALE_SHARE = 0.95  # of the contract's input scale; the audit refuses sets below 0.8
@@ -32,11 +33,20 @@ class Facts:
         manifest: the set.
         coverage: of the validation by it.
         leaks: its pictures that are part of the validation.
+        stability: of its two halves; known once files were compared.
     """
 
     manifest: Manifest | None = None
     coverage: Coverage | None = None
     leaks: tuple[Leak, ...] = ()
+    stability: Stability | None = None
+
+    def flaws(self) -> list[str]:
+        """What a person should know of the representative set before they believe a score; stability aside."""
+        count = 0 if self.manifest is None else len(self.manifest.pictures)
+        leaks = [describe_leaks(self.leaks, count, refused=refused) for refused in (True, False)]
+        coverage = [] if self.coverage is None else self.coverage.flaws()
+        return [*coverage, *(leak for leak in leaks if leak is not None)]
 
 
 def gather_facts(
@@ -79,6 +89,8 @@ def likely_causes(level: Level, network: Any, facts: Facts) -> tuple[str, ...]:
             f"the calibration's values lie within {low}..{high}, which alone would give {share:.0%} of the contract's "
             f"input scale"
         )
+    if facts.stability is not None:
+        causes += facts.stability.flaws()
     return tuple(causes)
 
 

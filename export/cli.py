@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,98 +75,69 @@ def main(
 
     quiet_tensorflow()  # before the first import of TensorFlow
     import datetime
-    from functools import partial
 
-    from unetlite.calibration.leakage import check_leaks
     from unetlite.calibration.manifest import write_manifest
     from unetlite.edge.model_contract import Overrides, parse_labels
-    from unetlite.export import exporter
-    from unetlite.export.agreement import calibration_pictures, validation_pictures
-    from unetlite.export.causes import gather_facts
+    from unetlite.export.exporter import Titles
     from unetlite.export.gates import Budget
-    from unetlite.export.input_range import check_input_range
     from unetlite.export.metadata import import_writers
     from unetlite.export.output import targets_of, write_files
-    from unetlite.export.report import (
-        build_report,
-        calibration_warnings,
-        preferred,
-        rejection,
-        report_path,
-        summary_line,
-        warnings_about,
-    )
+    from unetlite.export.report import build_report, report_path
+    from unetlite.export.run import Request, export_model
     from unetlite.vision.files import write_json
 
     levels = _levels([name for name, flag in wanted.items() if flag], calibration)
-    chosen_from_folder = calibration is not None and calibration.is_dir()
-    manifest_path = folder / f"{model.stem}.calibration.json"
+    # A folder's choice of pictures is kept beside the files, so that it can be repeated.
+    manifest_path = folder / f"{model.stem}.calibration.json" if calibration and calibration.is_dir() else None
     report = report_path(model, folder)
     targets = [path for level in levels for path in targets_of(model, level, folder)] + [report]
-    _refuse_existing([*targets, manifest_path] if chosen_from_folder else targets, overwrite)
-
+    _refuse_existing([*targets, manifest_path] if manifest_path else targets, overwrite)
     import_writers()  # a missing extra is told before minutes of work
-    names = None if labels is None else parse_labels(_read_labels(labels))
-    network = exporter.open_network(model, Overrides(input_range, fit, None, names))
-    if network.origin == "defaults":
-        spec, output = network.contract.input, network.contract.output
-        tell(
-            f"{model}: no training summary beside it; taken: 0..255 stands for {spec.real_range[0]:g}.."
-            f"{spec.real_range[1]:g}, fit {spec.fit}, classes {', '.join(output.class_names)} "
-            f"(--input-range, --fit, --labels say otherwise)."
-        )
-    manifest = None if calibration is None else _manifest(calibration, network.contract.input)
-    if manifest is not None:
-        exporter.check_manifest(manifest, network.contract)
-    if validation is not None:
-        pictures, pictures_from = validation_pictures(validation), "validation"
-    elif manifest is not None:
-        pictures, pictures_from = calibration_pictures(manifest), "calibration"
-        tell("No --validation: files are gated on agreement with Keras alone, on the calibration's own pictures.")
-    else:
-        pictures, pictures_from = [], None
-        tell("Neither --validation nor --calibration: nothing is measured and no file is gated.")
-    facts = gather_facts(manifest, pictures if validation is not None else [], _watch("Auditing the calibration"))
-    if not allow_leakage:
-        check_leaks(facts.leaks, 0 if manifest is None else len(manifest.pictures))
-    for warning in calibration_warnings(facts):
-        tell(f"WARNING: {warning}")
-    check_input_range(partial(exporter.keras_segmenter, network), network.contract.input, pictures)
 
-    exports, segmenters = exporter.convert_levels(
-        network, levels, manifest, allow_slow=allow_slow, watch=_watch("Converting")
+    names = None if labels is None else parse_labels(_read_labels(labels))
+    request = Request(
+        model,
+        levels,
+        calibration,
+        validation,
+        given=Overrides(input_range, fit, None, names),
+        titles=Titles(author, licence, model_version),
+        budget=Budget(max_iou_loss, max_share_loss, max_image_loss),
+        allow_leakage=allow_leakage,
+        allow_slow=allow_slow,
     )
-    budget = Budget(max_iou_loss, max_share_loss, max_image_loss)
-    exports, keras_score = exporter.judge(
-        network, exports, segmenters, pictures, budget, facts, _watch("Comparing with Keras")
-    )
-    titles = exporter.Titles(author, licence, model_version)
-    exports = exporter.describe(network, exports, manifest, titles, pictures_from)
-    written = write_files(network, exports, folder, overwrite=overwrite)
-    if manifest is not None and chosen_from_folder:
+    outcome = export_model(request, tell, _watch)
+    written = write_files(outcome.network, outcome.exports, folder, overwrite=overwrite)
+    manifest = outcome.facts.manifest
+    if manifest_path is not None and manifest is not None:
         write_manifest(manifest_path, manifest, overwrite=overwrite)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    content = build_report(
-        network, exports, facts=facts, budget=budget, pictures_from=pictures_from, keras_score=keras_score, now=now
-    )
+    content = build_report(outcome, datetime.datetime.now(datetime.timezone.utc))
     write_json(report, content, overwrite=overwrite)
-    for export in exports:
+    accepted = _tell_outcome(outcome, written, report)
+    if accepted < len(levels):
+        ctx.exit(NOT_ALL)
+
+
+def _tell_outcome(outcome: Any, written: Mapping[str, Path], report: Path) -> int:
+    """Say what was written, and what was not and why; returns how many files may ship."""
+    from unetlite.export.report import preferred, rejection, summary_line, warnings_about
+
+    for export in outcome.exports:
         if export.refused is not None:
             tell(f"Refused {export.level.name}: {export.refused}")
         for line in rejection(written[export.level.name], export) if export.rejected else []:
             tell(line)
         for warning in warnings_about(export):
             tell(f"WARNING: {warning}")
-    accepted = {export.level.name: written[export.level.name] for export in exports if export.ships}
-    for export in exports:
+    accepted = {export.level.name: written[export.level.name] for export in outcome.exports if export.ships}
+    for export in outcome.exports:
         if export.ships:
             click.echo(summary_line(accepted[export.level.name], export))
     click.echo(f"{report}  report")
     first = preferred(accepted)
     if first is not None:
         tell(f"Next: unet-infer PICTURES --model {first} --crop-out crops/")
-    if len(accepted) < len(exports):
-        ctx.exit(NOT_ALL)
+    return len(accepted)
 
 
 def _levels(wanted: list[str], calibration: Path | None) -> list[Any]:
@@ -203,12 +174,6 @@ def _read_labels(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ContractError(f"{path}: expected class names, one a line: {error.strerror}; check --labels") from error
-
-
-def _manifest(source: Path, spec: Any) -> Any:
-    from unetlite.calibration.manifest import make_manifest, read_manifest
-
-    return make_manifest(source, spec, watch=_watch("Reading pictures")) if source.is_dir() else read_manifest(source)
 
 
 def _watch(label: str) -> Any:

@@ -1,6 +1,6 @@
-"""One export from beginning to end: load, convert each level, judge it, describe it.
+"""The steps of an export on all its levels: load, convert, compare, judge, describe.
 
-Stands apart so that the steps' order stands in one place; each step is a module of its own, and `output` writes.
+Stands apart from `run`, which knows their order and what is told on the way; nothing is written here.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from typing import Any
 import numpy as np
 
 from unetlite.calibration.audit import audit
-from unetlite.calibration.manifest import Manifest, representative_pixels
+from unetlite.calibration.manifest import Manifest
 from unetlite.edge.delegation import Delegation, delegated_ops
 from unetlite.edge.keras_network import KerasNetwork
 from unetlite.edge.model_contract import Overrides, TensorSpec
 from unetlite.edge.network import TfliteNetwork
 from unetlite.edge.runtime import RuntimeInfo, make_interpreter
 from unetlite.edge.segmenter import Segmenter
-from unetlite.export.agreement import Agreement, CheckPicture, Score, compare
-from unetlite.export.causes import Facts, likely_causes
+from unetlite.export.agreement import Agreement, CheckPicture, Comparison, Score, compare
 from unetlite.export.convert import check_tensors, convert
 from unetlite.export.delegation import slow_reason
 from unetlite.export.gates import Budget, Verdict, judge_level
@@ -39,9 +38,9 @@ from unetlite.vision.errors import CalibrationError, ExportError, ModelError
 class Titles:
     """What the metadata tells people about the model."""
 
-    author: str
-    licence: str
-    version: str
+    author: str = "not stated"
+    licence: str = "not stated"
+    version: str = "not stated"
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def _flags(spec: InputSpec) -> str:
 def convert_levels(
     network: Network,
     levels: Sequence[Level],
-    manifest: Manifest | None,
+    pixels: Sequence[np.ndarray],
     *,
     allow_slow: bool = False,
     watch: Callable[[Sequence[Level]], Iterable[Level]] = iter,
@@ -132,8 +131,8 @@ def convert_levels(
 
     Args:
         network: from `open_network`.
-        levels: which; calibrated ones need `manifest`, checked by `check_manifest`.
-        manifest: the representative set.
+        levels: which.
+        pixels: the representative pictures, (h, w, 3) uint8 RGB each; calibrated levels need them.
         allow_slow: convert all the same what would fall to reference kernels.
         watch: wraps the levels, for a progress bar.
 
@@ -141,18 +140,15 @@ def convert_levels(
         An Export per level, without metadata yet, and a segmenter for each that was not refused.
 
     Raises:
-        CalibrationError: the representative pictures are not those of the manifest.
         ExportError: no level could be converted.
     """
-    calibrated = any(level.calibrated for level in levels)
-    pixels = list(representative_pixels(manifest)) if calibrated and manifest is not None else []
     exports: list[Export] = []
     segmenters: dict[str, Segmenter] = {}
     failures: list[ExportError] = []
     for level in watch(levels):
         try:
             content = convert(network.keras, level, network.contract.input, pixels)
-            interpreter, runtime = _open(content, level)
+            interpreter, runtime = open_file(content, level)
             source, answer = check_tensors(interpreter, level, network.contract)
         except ExportError as error:
             failures.append(error)
@@ -166,13 +162,14 @@ def convert_levels(
         exports.append(
             Export(level, slow=slow, content=content, source=source, answer=answer, delegation=delegation)
         )
-        segmenters[level.name] = _segmenter(interpreter, runtime, network.contract, level)
+        segmenters[level.name] = file_segmenter(interpreter, runtime, network.contract, level)
     if len(failures) == len(levels):
         raise failures[0]
     return exports, segmenters
 
 
-def _open(content: bytes, level: Level) -> tuple[Any, RuntimeInfo]:
+def open_file(content: bytes, level: Level) -> tuple[Any, RuntimeInfo]:
+    """An interpreter of a converted file, allocated, and what runs it. Raises ExportError."""
     try:
         with hushed():  # the runtime announces its delegate on stderr
             return make_interpreter(content)
@@ -180,7 +177,8 @@ def _open(content: bytes, level: Level) -> tuple[Any, RuntimeInfo]:
         raise ExportError(f"{level.name}: the converted file does not run ({error}); export another level") from error
 
 
-def _segmenter(interpreter: Any, runtime: RuntimeInfo, contract: Contract, level: Level) -> Segmenter:
+def file_segmenter(interpreter: Any, runtime: RuntimeInfo, contract: Contract, level: Level) -> Segmenter:
+    """A converted file as a device runs it, by its interpreter; it needs no metadata yet."""
     source, answer = (
         TensorSpec(tuple(map(int, detail["shape"])), np.dtype(detail["dtype"]), *detail["quantization"])
         for detail in (interpreter.get_input_details()[0], interpreter.get_output_details()[0])
@@ -195,42 +193,40 @@ def keras_segmenter(network: Network, spec: InputSpec) -> Segmenter:
     return Segmenter(KerasNetwork(network.keras, spec, where), contract, where, RuntimeInfo("keras", ""))
 
 
-def judge(
+def compare_files(
     network: Network,
-    exports: Sequence[Export],
     segmenters: Mapping[str, Segmenter],
     pictures: Sequence[CheckPicture],
-    budget: Budget,
-    facts: Facts,
     watch: Callable[[Sequence[CheckPicture]], Iterable[CheckPicture]] = iter,
-) -> tuple[list[Export], Score | None]:
-    """Compare all files with the Keras network over the pictures, and hold their losses against the budget.
-
-    Returns:
-        The exports with agreement, score and verdict, and the Keras network's own score.
+) -> Comparison | None:
+    """Run the Keras network and all files over the pictures; None where there is nothing to run.
 
     Raises:
         ImageError, GroundTruthError, ModelError: see `agreement.compare`.
     """
     if not pictures or not segmenters:
-        return list(exports), None
-    compared = compare(keras_segmenter(network, network.contract.input), segmenters, pictures, watch)
+        return None
+    return compare(keras_segmenter(network, network.contract.input), segmenters, pictures, watch)
+
+
+def judge(exports: Sequence[Export], compared: Comparison | None, budget: Budget) -> list[Export]:
+    """The exports with agreement, score and verdict; those that lose more than the budget are rejected."""
+    if compared is None:
+        return list(exports)
     result = []
     for export in exports:
         name = export.level.name
-        rejected: tuple[str, ...] = ()
         if name in compared.failed:
-            rejected = (f"it gives no usable answer: {compared.failed[name]}",)
+            reason = f"it gives no usable answer: {compared.failed[name]}"
+            export = dataclasses.replace(export, rejected=(reason,))
         elif name in compared.levels:
             judged = compared.levels[name]
             verdict = judge_level(judged, compared.keras, budget)
-            rejected = verdict.over
             export = dataclasses.replace(
-                export, agreement=judged.agreement, score=judged.score, verdict=verdict
+                export, rejected=verdict.over, agreement=judged.agreement, score=judged.score, verdict=verdict
             )
-        causes = likely_causes(export.level, network.keras, facts) if rejected else ()
-        result.append(dataclasses.replace(export, rejected=rejected, causes=causes))
-    return result, compared.keras
+        result.append(export)
+    return result
 
 
 def describe(
@@ -261,7 +257,7 @@ def describe(
             version=titles.version,
             licence=titles.licence,
         )
-        check_tensors(_open(content, export.level)[0], export.level, contract)
+        check_tensors(open_file(content, export.level)[0], export.level, contract)
         described.append(dataclasses.replace(export, content=content))
     return described
 

@@ -11,12 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from unetlite.calibration.leakage import describe_leaks
-from unetlite.export.agreement import Score
 from unetlite.export.causes import Facts
 from unetlite.export.exporter import Export, Network
-from unetlite.export.gates import Budget
 from unetlite.export.output import REJECTED, file_name
+from unetlite.export.run import Outcome
 from unetlite.vision.contract import LEVELS
 from unetlite.vision.files import sha256_of
 
@@ -25,27 +23,9 @@ TOOLS = ("unetlite", "tensorflow", "tensorflow-cpu", "keras", "tflite-support", 
          "numpy", "opencv-python-headless")  # fmt: skip
 
 
-def build_report(
-    network: Network,
-    exports: Sequence[Export],
-    *,
-    facts: Facts,
-    budget: Budget,
-    pictures_from: str | None,
-    keras_score: Score | None,
-    now: datetime.datetime,
-) -> dict[str, Any]:
-    """The report as JSON-ready values.
-
-    Args:
-        network: what was exported.
-        exports: what became of each level.
-        facts: the representative set, and how it stands to the validation.
-        budget: what the gates allowed.
-        pictures_from: "validation", "calibration" or None: on what agreement and scores were taken.
-        keras_score: the network's own score before export.
-        now: the time to state, with its zone.
-    """
+def build_report(outcome: Outcome, now: datetime.datetime) -> dict[str, Any]:
+    """The report as JSON-ready values; `now` is the time to state, with its zone."""
+    network, score = outcome.network, outcome.keras_score
     return {
         "format": "unetlite-export",
         "version": REPORT_VERSION,
@@ -53,11 +33,11 @@ def build_report(
         "model": {"file": network.path.name, "sha256": sha256_of(network.path), "contract_from": network.origin},
         "tools": {name: version for name in TOOLS if (version := _version(name)) is not None},
         "contract": json.loads(network.contract.to_json()),
-        "calibration": _calibration(facts),
-        "pictures_from": pictures_from,
-        "budget": asdict(budget),
-        "keras": None if keras_score is None else asdict(keras_score),
-        "levels": {export.level.name: _level(network, export) for export in by_level(exports)},
+        "calibration": _calibration(outcome.facts),
+        "pictures_from": outcome.pictures_from,
+        "budget": asdict(outcome.budget),
+        "keras": None if score is None else asdict(score),
+        "levels": {export.level.name: _level(network, export) for export in by_level(outcome.exports)},
     }
 
 
@@ -68,16 +48,8 @@ def _calibration(facts: Facts) -> dict[str, Any] | None:
         **facts.manifest.summary(),
         "coverage": None if facts.coverage is None else {**asdict(facts.coverage), "flaws": facts.coverage.flaws()},
         "leaks": [asdict(leak) for leak in facts.leaks],
+        "stability": None if facts.stability is None else {**asdict(facts.stability), "flaws": facts.stability.flaws()},
     }
-
-
-def calibration_warnings(facts: Facts) -> list[str]:
-    """What a person should know of the representative set before they believe the scores."""
-    if facts.manifest is None:
-        return []
-    count = len(facts.manifest.pictures)
-    leaks = [describe_leaks(facts.leaks, count, refused=refused) for refused in (True, False)]
-    return [*(facts.coverage.flaws() if facts.coverage else []), *(leak for leak in leaks if leak is not None)]
 
 
 def _version(distribution: str) -> str | None:
@@ -126,8 +98,11 @@ def rejection(path: Path, export: Export) -> list[str]:
     lines += [f"  likely cause: {cause}" for cause in export.causes]
     if not export.causes:
         lines.append("  no cause shows in what is known of calibration and weights; ship another level")
-    for picture in export.verdict.worst if export.verdict is not None else ():
-        lines.append(f"  {picture.keras:.3f} to {picture.level:.3f}  {picture.path}")
+    if export.verdict is not None:
+        with_truth = export.verdict.losses.against == "truth"
+        for picture in export.verdict.worst:
+            iou = f"IoU {picture.keras:.3f} to" if with_truth else "IoU with Keras's mask"
+            lines.append(f"  worst: {picture.path}  {iou} {picture.level:.3f}")
     return lines
 
 

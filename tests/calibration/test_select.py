@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -18,11 +19,11 @@ SPEC = InputSpec((32, 32))
 
 
 def write_pictures(folder: Path, levels: list[int]) -> Path:
-    """One picture for each grey level, no two of the same bytes."""
+    """One picture for each grey level, no two alike: each with faint patches of its own."""
     for i, level in enumerate(levels):
-        picture = np.full((20, 30, 3), level, np.uint8)
-        picture[0, :3] = [i, len(folder.name), level]
-        write_image(folder / f"{i:03}.png", picture)
+        rng = np.random.default_rng([i, *folder.name.encode()])
+        patches = np.kron(rng.integers(-12, 13, (4, 6)), np.ones((5, 5)))[..., np.newaxis]
+        write_image(folder / f"{i:03}.png", np.clip(np.full((20, 30, 3), level) + patches, 0, 255).astype(np.uint8))
     return folder
 
 
@@ -102,6 +103,16 @@ def test_copies_are_passed_over(tmp_path: Path) -> None:
     manifest = make_manifest(folder, SPEC, count=100)
     assert len(manifest.pictures) == 10
     assert manifest.copies_left_out == 5
+
+
+def test_copies_by_looks_are_passed_over(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    for i in range(10):
+        picture = cv2.resize(rng.integers(0, 256, (6, 8, 3)).astype(np.uint8), (80, 60))
+        write_image(tmp_path / f"{i}.png", picture)
+        write_image(tmp_path / f"{i}-again.jpg", cv2.resize(picture, (120, 90)))
+    manifest = make_manifest(tmp_path, SPEC, count=100)
+    assert len(manifest.pictures) == manifest.copies_left_out == 10
 
 
 def test_a_torn_file_among_many_is_passed_over_and_counted(tmp_path: Path) -> None:
