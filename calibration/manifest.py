@@ -103,6 +103,9 @@ class Manifest:
             "pictures": len(self.pictures),
             "strategy": self.strategy,
             "seed": self.seed,
+            "candidates": self.candidates,
+            "copies_left_out": self.copies_left_out,
+            "unreadable_left_out": self.unreadable_left_out,
             "covered": list(self.covered),
             "brightness": asdict(self.brightness),
         }

@@ -1,10 +1,12 @@
 """Write the tables that documents promise: each `<!-- results: REPORT -->` block is filled from that report.
 
-A report is what `unet-benchmark run` writes; date, machine, runtime and data stand in it.
+A report is what `unet-benchmark run` writes, with date, machine, runtime and data in it; or the result of another
+measurement, which brings its table along.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -17,6 +19,12 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "models" / "README.md"]
 BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 HEADINGS = "| level | size | IoU | quad IoU | quads >= 0.9 | delegated ops | median | p90 | time / float32 |"
+
+
+def block(path: Path) -> str:
+    """A result as Markdown."""
+    content = json.loads(path.read_text("utf-8"))
+    return content["table"] if "table" in content else table(read_report(path))
 
 
 def table(report: dict[str, Any]) -> str:
@@ -49,7 +57,7 @@ def main() -> None:
         if not document.is_file():
             continue
         text = document.read_text("utf-8")
-        filled = BLOCK.sub(lambda m: f"{m[1]}\n{table(read_report(ROOT / m[2]))}\n{m[3]}", text)
+        filled = BLOCK.sub(lambda m: f"{m[1]}\n{block(ROOT / m[2])}\n{m[3]}", text)
         if filled != text:
             write_text(document, filled)
             print(f"{document.relative_to(ROOT)}   filled")

@@ -43,10 +43,13 @@ class Facts:
 
     def flaws(self) -> list[str]:
         """What a person should know of the representative set before they believe a score; stability aside."""
-        count = 0 if self.manifest is None else len(self.manifest.pictures)
+        if self.manifest is None:
+            return []
+        count, unreadable = len(self.manifest.pictures), self.manifest.unreadable_left_out
+        torn = [f"{unreadable} files of {self.manifest.folder} cannot be read and were left out"] if unreadable else []
         leaks = [describe_leaks(self.leaks, count, refused=refused) for refused in (True, False)]
         coverage = [] if self.coverage is None else self.coverage.flaws()
-        return [*coverage, *(leak for leak in leaks if leak is not None)]
+        return [*torn, *coverage, *(leak for leak in leaks if leak is not None)]
 
 
 def gather_facts(

@@ -51,19 +51,20 @@ def check_input_range(
         return None
     chosen = [known[i] for i in np.unique(np.linspace(0, len(known) - 1, PROBES).astype(int))]
     own = _mean_iou(make(spec), chosen)
-    others = {}
+    ious = {spec.real_range: own}
     for real_range in USUAL_RANGES:
-        with suppress(ModelError):
-            others[real_range] = _mean_iou(make(dataclasses.replace(spec, real_range=real_range)), chosen)
-    low, high = best = max(others, key=lambda real_range: others[real_range])
-    if others[best] <= own + BETTER:
+        if real_range not in ious:
+            with suppress(ModelError):
+                ious[real_range] = _mean_iou(make(dataclasses.replace(spec, real_range=real_range)), chosen)
+    low, high = best = max(ious, key=lambda real_range: ious[real_range])
+    if ious[best] <= own + BETTER:
         return None
     sentence = (
         f"with 0..255 standing for {spec.real_range[0]:g}..{spec.real_range[1]:g} the Keras network's IoU is "
-        f"{own:.2f}, and with {low:g}..{high:g} it is {others[best]:.2f} (N={len(chosen)})"
+        f"{own:.2f}, and with {low:g}..{high:g} it is {ious[best]:.2f} (N={len(chosen)})"
     )
     advice = f"pass --input-range {low:g} {high:g} here and to unet-calibrate"
-    if others[best] < max(own + MUCH_BETTER, USEFUL):
+    if ious[best] < max(own + MUCH_BETTER, USEFUL):
         return f"{sentence}: if it was trained on those values, {advice}"
     raise CalibrationError(f"{sentence}: it was trained on other values; {advice}")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +102,19 @@ def test_text_files(refusal, tmp_path: Path, suffix: str) -> None:
     assert expected[suffix] in refusal(tmp_path / "letters")
 
 
+def test_a_torn_file_among_many_is_told_and_recorded(
+    bright, noise_folder: Path, export: Callable[..., Result], tmp_path: Path
+) -> None:
+    bright().save(tmp_path / "m.keras")
+    shutil.copytree(noise_folder, tmp_path / "pictures")
+    (tmp_path / "pictures" / "torn.jpg").write_text("Dear Sir or Madam")
+    result = export(tmp_path / "m.keras", "--int8", "--calibration", tmp_path / "pictures", "--to", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert f"WARNING: 1 files of {tmp_path / 'pictures'} cannot be read and were left out" in result.stderr
+    told = json.loads((tmp_path / "out" / "m.export.json").read_text())["calibration"]
+    assert (told["candidates"], told["unreadable_left_out"], told["copies_left_out"]) == (11, 1, 0)
+
+
 def test_one_picture(trained, refusal, tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "a.png").write_bytes(find_samples(trained.data / "train")[0].image.read_bytes())
@@ -155,6 +170,56 @@ def test_weights_that_hold_nan(bright, export: Callable[..., Result], tmp_path: 
     result = export(tmp_path / "m.keras", "--to", tmp_path / "out")
     assert result.exit_code == 1
     assert "bias holds NaN or infinity; train the model again" in result.stderr
+
+
+def test_a_stricter_budget_rejects_what_the_default_lets_pass(
+    trained, exported, export: Callable[..., Result], tmp_path: Path
+) -> None:
+    assert exported.report["levels"]["int8"]["status"] == "accepted"
+    budget = ("--max-iou-loss", 0, "--max-share-loss", 0, "--max-image-loss", 0)
+    given = ("--calibration", trained.manifest, "--validation", trained.data, "--to", tmp_path)
+    result = export(trained.model, "--int8", *given, *budget)
+    assert result.exit_code == 3, result.output
+    rejected, reason, *_ = [line for line in result.stderr.splitlines() if not line.startswith("WARNING")]
+    assert rejected == f"Rejected int8, kept as {tmp_path / 'rejected' / 'unet.int8.tflite'}:"
+    assert reason.endswith("where 0 is allowed (--max-iou-loss)") or "the worst picture falls from" in reason
+    report = json.loads((tmp_path / "unet.export.json").read_text())
+    assert report["budget"] == {"iou": 0.0, "share_points": 0.0, "image": 0.0}
+    worst = report["levels"]["int8"]["worst"][0]
+    assert f"  worst: {worst['path']}  IoU {worst['keras']:.3f} to {worst['level']:.3f}" in result.stderr
+    again = export(trained.model, "--int8", *given, "--overwrite")
+    assert again.exit_code == 0, again.output
+    assert (tmp_path / "unet.int8.tflite").exists()
+    assert not (tmp_path / "rejected" / "unet.int8.tflite").exists()
+
+
+def test_a_calibration_without_the_whites_that_decide(export: Callable[..., Result], tmp_path: Path) -> None:
+    keras = importlib.import_module("keras")
+    picture = keras.Input((32, 32, 3))
+    mean = keras.layers.Conv2D(1, 5, padding="same", activation="relu", name="mean")
+    answer = keras.layers.Conv2D(1, 1, activation="sigmoid", name="answer")
+    network = keras.Model(picture, answer(mean(picture)))
+    mean.set_weights([np.full((5, 5, 3, 1), 1 / 75, np.float32), np.zeros(1, np.float32)])
+    answer.set_weights([np.full((1, 1, 1, 1), 100, np.float32), np.array([-90], np.float32)])  # from 230 on
+    network.save(tmp_path / "m.keras")
+    rng = np.random.default_rng(6)
+    for i in range(12):
+        grey = np.kron(rng.integers(0, 216, (2, 2, 3)), np.ones((16, 16, 1))).astype(np.uint8)
+        grey[:8], grey[24:] = 0, 215
+        write_image(tmp_path / "grey" / f"{i}.png", grey)
+        card = np.full((32, 32, 3), int(rng.integers(100, 216)), np.uint8)
+        card[6 + i : 20 + i, 4:28] = 255
+        write_image(tmp_path / "data" / "images" / f"{i}.png", card)
+        write_image(tmp_path / "data" / "masks" / f"{i}.png", card[..., 0] == 255)
+    given = ("--calibration", tmp_path / "grey", "--validation", tmp_path / "data", "--to", tmp_path / "out")
+    result = export(tmp_path / "m.keras", "--float32", "--int8", *given)
+    assert result.exit_code == 3, result.output
+    assert (tmp_path / "out" / "m.float32.tflite").exists()
+    assert not (tmp_path / "out" / "m.int8.tflite").exists()
+    assert (tmp_path / "out" / "rejected" / "m.int8.tflite").exists()
+    assert "to 0.0000, a loss of 0." in result.stderr
+    expected = r"likely cause: \d\d\.\d% of the validation's values lie outside 0\.\.215, between which"
+    assert re.search(expected, result.stderr), result.stderr
 
 
 def test_weights_too_large_for_float16(export: Callable[..., Result], trained, tmp_path: Path) -> None:
