@@ -39,6 +39,11 @@ NOT_ALL = 3  # exit status where a level was refused or rejected and the others 
               help="Share of quads reaching IoU 0.9 that it may lose; one picture at least, unless 0.")  # fmt: skip
 @click.option("--max-image-loss", type=click.FloatRange(0, 1), default=0.05,
               help="IoU that it may lose on any one picture.")  # fmt: skip
+@click.option("--sensitivity", is_flag=True, help="Measure and tell what each layer costs at int8.")
+@click.option("--keep-float", multiple=True, metavar="auto|N|LAYER",
+              help="Layers of the int8 file that stay in float: as few as keep the budget, the N costliest, or by "
+                   "the names that --sensitivity tells (repeat it).")  # fmt: skip
+@click.option("--html", is_flag=True, help="Write the report as a page for people, too: NAME.export.html.")
 @click.option("--allow-leakage", is_flag=True, help="Go on where calibration pictures are part of the validation.")
 @click.option("--allow-slow", is_flag=True, help="Write levels, too, that would crawl on reference kernels.")
 @overwrite_option
@@ -58,6 +63,9 @@ def main(
     max_iou_loss: float,
     max_share_loss: float,
     max_image_loss: float,
+    sensitivity: bool,
+    keep_float: tuple[str, ...],
+    html: bool,
     allow_leakage: bool,
     allow_slow: bool,
     overwrite: bool,
@@ -80,17 +88,27 @@ def main(
     from unetlite.edge.model_contract import Overrides, parse_labels
     from unetlite.export.exporter import Titles
     from unetlite.export.gates import Budget
+    from unetlite.export.keep_float import parse_wish
+    from unetlite.export.layer_chart import layer_chart
     from unetlite.export.metadata import import_writers
     from unetlite.export.output import targets_of, write_files
-    from unetlite.export.report import build_report, report_path
+    from unetlite.export.page import export_page
+    from unetlite.export.report import build_report, chart_path, page_path, report_path
     from unetlite.export.run import Request, export_model
-    from unetlite.vision.files import write_json
+    from unetlite.export.worst import show_worst
+    from unetlite.vision.files import write_json, write_text
 
     levels = _levels([name for name, flag in wanted.items() if flag], calibration)
     # A folder's choice of pictures is kept beside the files, so that it can be repeated.
     manifest_path = folder / f"{model.stem}.calibration.json" if calibration and calibration.is_dir() else None
     report = report_path(model, folder)
+    page, chart = page_path(model, folder), chart_path(model, folder)
+    if (sensitivity or keep_float) and not any(level.name == "int8" for level in levels):
+        raise click.UsageError("--sensitivity and --keep-float look at the int8 file: add --int8 and --calibration")
+    wish = parse_wish(keep_float) if keep_float else None
     targets = [path for level in levels for path in targets_of(model, level, folder)] + [report]
+    targets += [page] if html else []
+    targets += [chart] if sensitivity or (wish is not None and not wish.names) else []
     _refuse_existing([*targets, manifest_path] if manifest_path else targets, overwrite)
     import_writers()  # a missing extra is told before minutes of work
 
@@ -105,6 +123,8 @@ def main(
         budget=Budget(max_iou_loss, max_share_loss, max_image_loss),
         allow_leakage=allow_leakage,
         allow_slow=allow_slow,
+        keep_float=wish,
+        rank_layers=sensitivity,
     )
     outcome = export_model(request, tell, _watch)
     written = write_files(outcome.network, outcome.exports, folder, overwrite=overwrite)
@@ -113,7 +133,16 @@ def main(
         write_manifest(manifest_path, manifest, overwrite=overwrite)
     content = build_report(outcome, datetime.datetime.now(datetime.timezone.utc))
     write_json(report, content, overwrite=overwrite)
+    if content["layers"] is not None:
+        write_text(chart, layer_chart(content["layers"], content["levels"]["int8"]["in_float"]), overwrite=overwrite)
+    if html:
+        shown = show_worst(outcome.network, outcome.exports, outcome.pictures)
+        write_text(page, export_page(content, shown), overwrite=overwrite)
     accepted = _tell_outcome(outcome, written, report)
+    if content["layers"] is not None:
+        click.echo(f"{chart}  error along the network")
+    if html:
+        click.echo(f"{page}  report as a page")
     if accepted < len(levels):
         ctx.exit(NOT_ALL)
 
@@ -133,11 +162,24 @@ def _tell_outcome(outcome: Any, written: Mapping[str, Path], report: Path) -> in
     for export in outcome.exports:
         if export.ships:
             click.echo(summary_line(accepted[export.level.name], export))
+    if outcome.study is not None:
+        _tell_study(outcome.study)
     click.echo(f"{report}  report")
     first = preferred(accepted)
     if first is not None:
         tell(f"Next: unet-infer PICTURES --model {first} --crop-out crops/")
     return len(accepted)
+
+
+def _tell_study(study: Any) -> None:
+    from unetlite.export.keep_float import trade_table
+    from unetlite.export.sensitivity import sensitivity_table
+
+    if study.sensitivity is not None:
+        click.echo(sensitivity_table(study.sensitivity))
+    if study.trade is not None:
+        click.echo("Layers of the int8 file in float, and what that gives and takes:")
+        click.echo(trade_table(study.trade))
 
 
 def _levels(wanted: list[str], calibration: Path | None) -> list[Any]:

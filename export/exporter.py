@@ -28,8 +28,10 @@ from unetlite.export.gates import Budget, Verdict, judge_level
 from unetlite.export.keras_model import check_network, fixed_batch, load_network
 from unetlite.export.levels import Level
 from unetlite.export.metadata import add_metadata
+from unetlite.export.op_cost import OperationCosts, operation_costs
 from unetlite.export.quiet import hushed
 from unetlite.export.summary import contract_for
+from unetlite.export.timing import segmenters_ms
 from unetlite.vision.contract import Contract, InputSpec
 from unetlite.vision.errors import CalibrationError, ExportError, ModelError
 
@@ -56,6 +58,9 @@ class Export:
         content: the file's bytes; empty where the level was refused.
         source, answer: input and output tensor as the report tells them.
         delegation: of its interpreter.
+        costs: what its partitions and left-over operations cost; None where the runtime does not tell.
+        invoke_ms: median of one picture on one thread, all levels taking turns; None where there is no file.
+        in_float: layers of an int8 file that stay in float.
         agreement: with the Keras network; None where there were no pictures.
         score: against the truth; None where none is known.
         verdict: of the gates; None where there were no pictures.
@@ -70,6 +75,9 @@ class Export:
     source: Mapping[str, Any] | None = None
     answer: Mapping[str, Any] | None = None
     delegation: Delegation = Delegation()
+    costs: OperationCosts | None = None
+    invoke_ms: float | None = None
+    in_float: tuple[str, ...] = ()
     agreement: Agreement | None = None
     score: Score | None = None
     verdict: Verdict | None = None
@@ -148,24 +156,40 @@ def convert_levels(
     for level in watch(levels):
         try:
             content = convert(network.keras, level, network.contract.input, pixels)
-            interpreter, runtime = open_file(content, level)
-            source, answer = check_tensors(interpreter, level, network.contract)
+            export, segmenter = measured(network, level, content)
         except ExportError as error:
             failures.append(error)
             exports.append(Export(level, refused=str(error).removeprefix(f"{level.name}: ")))
             continue
-        delegation = delegated_ops(interpreter)
-        slow = slow_reason(level.name, delegation)
-        if slow and not allow_slow:
-            exports.append(Export(level, refused=f"{slow}; --allow-slow exports it all the same", slow=slow))
+        if export.slow and not allow_slow:
+            refused = f"{export.slow}; --allow-slow exports it all the same"
+            exports.append(dataclasses.replace(export, refused=refused, content=b""))
             continue
-        exports.append(
-            Export(level, slow=slow, content=content, source=source, answer=answer, delegation=delegation)
-        )
-        segmenters[level.name] = file_segmenter(interpreter, runtime, network.contract, level)
+        exports.append(export)
+        segmenters[level.name] = segmenter
     if len(failures) == len(levels):
         raise failures[0]
     return exports, segmenters
+
+
+def measured(network: Network, level: Level, content: bytes) -> tuple[Export, Segmenter]:
+    """A converted file held against the contract, taken to pieces and timed. Raises ExportError."""
+    interpreter, runtime = open_file(content, level)
+    source, answer = check_tensors(interpreter, level, network.contract)
+    delegation, costs = delegated_ops(interpreter), operation_costs(content, interpreter)
+    slow = slow_reason(level.name, delegation)
+    if slow is not None and costs is not None:
+        slow += f", {costs.left_over_share:.0%} of this file's time as measured here"
+    export = Export(
+        level, slow=slow, content=content, source=source, answer=answer, delegation=delegation, costs=costs
+    )
+    return export, file_segmenter(interpreter, runtime, network.contract, level)
+
+
+def timed(exports: Sequence[Export], segmenters: Mapping[str, Segmenter]) -> list[Export]:
+    """The exports with the time of one picture, all files taking turns."""
+    times = segmenters_ms(segmenters)
+    return [dataclasses.replace(export, invoke_ms=times.get(export.level.name)) for export in exports]
 
 
 def open_file(content: bytes, level: Level) -> tuple[Any, RuntimeInfo]:

@@ -14,7 +14,7 @@ from unetlite.export.agreement import CheckPicture, compare
 from unetlite.export.gates import Budget, judge_level
 from unetlite.export.mixed import Layer, layers_named, layers_of, quantize
 from unetlite.export.sensitivity import Sensitivity
-from unetlite.export.timing import invoke_ms
+from unetlite.export.timing import segmenters_ms
 from unetlite.vision.errors import SettingsError
 
 AUTO = "auto"
@@ -30,11 +30,6 @@ class Wish:
     auto: bool = False
     count: int | None = None
     names: tuple[str, ...] = ()
-
-    @property
-    def ranked(self) -> bool:
-        """Whether the layers' ranking is needed."""
-        return not self.names
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,7 @@ def choose_layers(
     contents = [quantize(calibrated, layers_named(layers, names)) for names in tried]
     segmenters = {str(number): open_file(content) for number, content in enumerate(contents)}
     compared = compare(keras, segmenters, pictures)
-    times = invoke_ms({name: segmenter.network.interpreter for name, segmenter in segmenters.items()})
+    times = segmenters_ms(segmenters)
     trials = []
     for number, (names, content) in enumerate(zip(tried, contents, strict=True)):
         verdict = judge_level(compared.levels[str(number)], compared.keras, budget)
@@ -137,7 +132,7 @@ def choose_layers(
 
 def _candidates(
     layers: Sequence[Layer], wish: Wish, sensitivity: Sensitivity | None
-) -> list[tuple[str, ...]]:  # fmt: skip
+) -> list[tuple[str, ...]]:
     """The names to keep in float, file by file; the last is what was asked for."""
     if wish.names:
         layers_named(layers, wish.names)
@@ -159,11 +154,13 @@ def trade_table(trade: Trade) -> str:
     ]
     for number, trial in enumerate(trade.trials):
         mark = "->" if number == trade.taken else "  "
-        lines.append(
+        kept = "passed" if trial.over else "kept"
+        line = (
             f"{mark} {len(trial.layers):>8}  {trial.iou_loss:>9.4f}  {trial.image_loss:>6.3f}  "
-            f"{trial.invoke_ms:>5.1f} ms  {trial.invoke_ms / plain.invoke_ms:>6.2f}  "
-            f"{trial.model_bytes / 1e6:>5.2f} MB  {'passed' if trial.over else 'kept':6}  {_told(trial.layers)}"
+            f"{trial.invoke_ms:>5.2f} ms  {trial.invoke_ms / plain.invoke_ms:>6.2f}  "
+            f"{trial.model_bytes / 1e6:>5.2f} MB  {kept:6}  {_told(trial.layers)}"
         )
+        lines.append(line.rstrip())
     return "\n".join(lines)
 
 

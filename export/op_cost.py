@@ -12,8 +12,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from unetlite.edge.delegation import divide_ops
 from unetlite.edge.runtime import load_runtime, make_interpreter
 from unetlite.export.quiet import hushed
@@ -50,49 +48,46 @@ class LeftOverCost:
 
 @dataclass(frozen=True)
 class OperationCosts:
-    """A file's time by its pieces; they need not add up exactly, as each is timed alone.
+    """A file's time by its pieces, each timed alone, so that they need not add up to the whole file's exactly.
 
     Attributes:
-        invoke_ms: of the whole file: median of one picture on one thread.
         partitions: in order of execution.
         left_over: likewise.
     """
 
-    invoke_ms: float
     partitions: tuple[PartitionCost, ...]
     left_over: tuple[LeftOverCost, ...]
 
+    @property
+    def left_over_share(self) -> float:
+        """How much of the time goes to operations that no delegate takes, 0..1."""
+        left = sum(piece.ms for piece in self.left_over)
+        return left / (left + sum(piece.ms for piece in self.partitions))
 
-def operation_costs(content: bytes) -> OperationCosts | None:
-    """Time a file and its pieces; None where the runtime does not tell how it divided the file.
+
+def operation_costs(content: bytes, interpreter: Any) -> OperationCosts | None:
+    """Time a file's pieces; None where the runtime does not tell how it divided the file.
 
     Args:
-        content: a TFLite flatbuffer without metadata, with one input, filled with noise.
-
-    Raises:
-        ModelError: the file does not run.
+        content: a TFLite flatbuffer without metadata.
+        interpreter: of it, allocated.
     """
-    with hushed():  # the runtime announces its delegate on stderr
-        interpreter, _ = make_interpreter(content)
     divided = divide_ops(interpreter)
     if divided is None:
         return None
     names, partitions = divided
     taken = frozenset().union(*partitions)
     left = [number for number in range(len(names)) if number not in taken]
-    pieces: dict[str, Any] = {"whole": interpreter}
+    pieces: dict[str, Any] = {}
     for number, partition in enumerate(partitions):
-        with hushed():
+        with hushed():  # the runtime announces its delegate on stderr
             pieces[f"partition {number}"], _ = make_interpreter(cut_out(content, partition))
     for number in left:
         pieces[f"operation {number}"] = _undelegated(cut_out(content, [number]))
-    for piece in pieces.values():
-        _fill(piece)
     # Piece by piece: taking turns, each would find its weights gone from the cache, as no whole file does.
     times = {name: invoke_ms({name: piece})[name] for name, piece in pieces.items()}
     shapes = [tuple(map(int, pieces[f"operation {n}"].get_output_details()[0]["shape"])) for n in left]
     return OperationCosts(
-        times["whole"],
         tuple(PartitionCost(len(part), times[f"partition {n}"]) for n, part in enumerate(partitions)),
         tuple(LeftOverCost(names[n], shape, times[f"operation {n}"]) for n, shape in zip(left, shapes, strict=True)),
     )
@@ -147,16 +142,3 @@ def _undelegated(content: bytes) -> Any:
     interpreter = runtime(model_content=content, num_threads=1, experimental_op_resolver_type=without)
     interpreter.allocate_tensors()
     return interpreter
-
-
-def _fill(interpreter: Any) -> None:
-    """Noise as input: zeros or what memory held may be faster or slower (denormal floats) than a picture."""
-    rng = np.random.default_rng(0)
-    for given in interpreter.get_input_details():
-        kind = np.dtype(given["dtype"])
-        if kind.kind == "f":
-            values = rng.random(given["shape"]).astype(kind)
-        else:
-            ends = np.iinfo(kind)
-            values = rng.integers(max(ends.min, -(1 << 15)), min(ends.max, 1 << 15), given["shape"]).astype(kind)
-        interpreter.set_tensor(given["index"], values)

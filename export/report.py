@@ -18,14 +18,14 @@ from unetlite.export.run import Outcome
 from unetlite.vision.contract import LEVELS
 from unetlite.vision.files import sha256_of
 
-REPORT_VERSION = 2
+REPORT_VERSION = 3
 TOOLS = ("unetlite", "tensorflow", "tensorflow-cpu", "keras", "tflite-support", "ai-edge-litert", "tflite-runtime",
          "numpy", "opencv-python-headless")  # fmt: skip
 
 
 def build_report(outcome: Outcome, now: datetime.datetime) -> dict[str, Any]:
     """The report as JSON-ready values; `now` is the time to state, with its zone."""
-    network, score = outcome.network, outcome.keras_score
+    network, score, study = outcome.network, outcome.keras_score, outcome.study
     return {
         "format": "unetlite-export",
         "version": REPORT_VERSION,
@@ -37,6 +37,8 @@ def build_report(outcome: Outcome, now: datetime.datetime) -> dict[str, Any]:
         "pictures_from": outcome.pictures_from,
         "budget": asdict(outcome.budget),
         "keras": None if score is None else asdict(score),
+        "layers": None if study is None or study.sensitivity is None else asdict(study.sensitivity),
+        "keep_float": None if study is None or study.trade is None else asdict(study.trade),
         "levels": {export.level.name: _level(network, export) for export in by_level(outcome.exports)},
     }
 
@@ -65,8 +67,10 @@ def by_level(exports: Sequence[Export]) -> list[Export]:
 
 
 def _level(network: Network, export: Export) -> dict[str, Any]:
+    pieces = None if export.costs is None else asdict(export.costs)
     if export.refused is not None:
-        return {"file": None, "status": "refused", "refused": export.refused}
+        told = {"file": None, "status": "refused", "refused": export.refused}
+        return {**told, "delegation": asdict(export.delegation), "pieces": pieces}
     name = file_name(network.path, export.level)
     return {
         "file": name if export.ships else f"{REJECTED}/{name}",
@@ -78,7 +82,10 @@ def _level(network: Network, export: Export) -> dict[str, Any]:
         "sha256": hashlib.sha256(export.content).hexdigest(),
         "input": export.source,
         "output": export.answer,
+        "in_float": list(export.in_float),
         "delegation": asdict(export.delegation),
+        "pieces": pieces,
+        "invoke_ms": export.invoke_ms,
         "agreement": None if export.agreement is None else asdict(export.agreement),
         "score": None if export.score is None else asdict(export.score),
         "losses": None if export.verdict is None else asdict(export.verdict.losses),
@@ -128,6 +135,16 @@ def _agreement(export: Export) -> str:
 def report_path(model: Path, folder: Path) -> Path:
     """`unet.keras` -> `folder/unet.export.json`."""
     return folder / f"{model.stem}.export.json"
+
+
+def page_path(model: Path, folder: Path) -> Path:
+    """`unet.keras` -> `folder/unet.export.html`."""
+    return folder / f"{model.stem}.export.html"
+
+
+def chart_path(model: Path, folder: Path) -> Path:
+    """`unet.keras` -> `folder/unet.layers.svg`."""
+    return folder / f"{model.stem}.layers.svg"
 
 
 def preferred(written: Mapping[str, Path]) -> Path | None:

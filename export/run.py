@@ -7,7 +7,7 @@ written here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,17 @@ from typing import Any
 from unetlite.calibration.leakage import check_leaks
 from unetlite.calibration.manifest import Manifest, make_manifest, read_manifest, representative_pixels
 from unetlite.edge.model_contract import Overrides
+from unetlite.edge.segmenter import Segmenter
 from unetlite.export import exporter
 from unetlite.export.agreement import CheckPicture, Score, calibration_pictures, validation_pictures
 from unetlite.export.causes import Facts, gather_facts, likely_causes
 from unetlite.export.exporter import Export, Network, Titles
 from unetlite.export.gates import Budget
 from unetlite.export.input_range import check_input_range
-from unetlite.export.levels import Level
+from unetlite.export.keep_float import Wish
+from unetlite.export.levels import LEVELS, Level
 from unetlite.export.stability import Draws, convert_draws, settle
+from unetlite.export.study import Study, study_layers
 from unetlite.vision.contract import InputSpec
 
 Watch = Callable[[str], Callable[[Iterable[Any]], Iterable[Any]]]  # a label to what wraps items with a progress bar
@@ -43,6 +46,8 @@ class Request:
         budget: of the gates.
         allow_leakage: go on where calibration pictures are part of the validation.
         allow_slow: convert what would crawl on a device.
+        keep_float: layers of the int8 file that stay in float, or None.
+        rank_layers: measure what each layer costs at int8.
     """
 
     model: Path
@@ -54,6 +59,8 @@ class Request:
     budget: Budget = Budget()
     allow_leakage: bool = False
     allow_slow: bool = False
+    keep_float: Wish | None = None
+    rank_layers: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class Outcome:
         pictures: what the files were compared on.
         pictures_from: "validation", "calibration" or None.
         keras_score: the network's own score before export; None where no truth is known.
+        study: the int8 file layer by layer, where that was asked for.
     """
 
     network: Network
@@ -77,6 +85,7 @@ class Outcome:
     pictures: tuple[CheckPicture, ...]
     pictures_from: str | None
     keras_score: Score | None
+    study: Study | None = None
 
 
 def export_model(request: Request, tell: Callable[[str], None], watch: Watch) -> Outcome:
@@ -112,6 +121,14 @@ def export_model(request: Request, tell: Callable[[str], None], watch: Watch) ->
     exports, segmenters = exporter.convert_levels(
         network, request.levels, pixels, allow_slow=request.allow_slow, watch=watch("Converting")
     )
+    study = None
+    if "int8" in segmenters and pictures and (request.keep_float is not None or request.rank_layers):
+        study = study_layers(
+            network, pixels, pictures, request.keep_float, request.budget,
+            rank=request.rank_layers, watch=watch("Quantizing layer by layer"),
+        )  # fmt: skip
+        exports, segmenters = _with_study(network, exports, segmenters, study)
+    exports = exporter.timed(exports, segmenters)
     draws = None if manifest is None else _draws(network, exports, pixels, manifest.seed, watch)
     everything = {**segmenters, **(draws.segmenters if draws is not None else {})}
     compared = exporter.compare_files(network, everything, pictures, watch("Comparing with Keras"))
@@ -123,7 +140,7 @@ def export_model(request: Request, tell: Callable[[str], None], watch: Watch) ->
     exports = [_explained(export, network, facts) for export in exporter.judge(exports, compared, request.budget)]
     exports = exporter.describe(network, exports, manifest, request.titles, pictures_from)
     score = None if compared is None else compared.keras
-    return Outcome(network, tuple(exports), facts, request.budget, tuple(pictures), pictures_from, score)
+    return Outcome(network, tuple(exports), facts, request.budget, tuple(pictures), pictures_from, score, study)
 
 
 def _assumed(network: Network) -> str:
@@ -149,6 +166,18 @@ def _pictures(
         return calibration_pictures(manifest), "calibration"
     tell("Neither --validation nor --calibration: nothing is measured and no file is gated.")
     return [], None
+
+
+def _with_study(
+    network: Network, exports: Sequence[Export], segmenters: Mapping[str, Segmenter], study: Study
+) -> tuple[list[Export], dict[str, Segmenter]]:
+    """The int8 file replaced by the one with layers in float, where there is one."""
+    if study.content is None:
+        return list(exports), dict(segmenters)
+    mixed, segmenter = exporter.measured(network, LEVELS["int8"], study.content)
+    mixed = dataclasses.replace(mixed, in_float=study.in_float)
+    replaced = [mixed if export.level.name == "int8" else export for export in exports]
+    return replaced, {**segmenters, "int8": segmenter}
 
 
 def _draws(

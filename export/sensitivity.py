@@ -198,8 +198,9 @@ def sensitivity_table(sensitivity: Sensitivity, most: int | None = None) -> str:
         f"{'own error':>9}  {'up to here':>10}",
     ]
     for cost in sensitivity.ranked()[:most]:
+        lost = round(cost.iou_loss, 4) + 0.0  # no -0.0000
         lines.append(
-            f"{cost.rank:>4}  {cost.name:12}  {cost.operation:24}  {cost.iou_loss:>9.4f}  {cost.image_loss:>6.3f}  "
+            f"{cost.rank:>4}  {cost.name:12}  {cost.operation:24}  {lost:>9.4f}  {cost.image_loss:>6.3f}  "
             f"{cost.disagreement:>12.4f}  {_percent(cost.own_error):>9}  {_percent(cost.error_along):>10}"
         )
     return "\n".join(lines)

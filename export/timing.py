@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from unetlite.edge.network import TfliteNetwork
+from unetlite.edge.segmenter import Segmenter
+
 ROUNDS = 15
 ENOUGH_S = 4.0  # for all files together: one that crawls is known after a run
 
@@ -20,18 +23,37 @@ def invoke_ms(interpreters: Mapping[str, Any], rounds: int = ROUNDS) -> dict[str
     """Median milliseconds of one `invoke` by name.
 
     Args:
-        interpreters: allocated, of one thread; inputs stay as they are.
-        rounds: how many runs each, fewer where `ENOUGH_S` has passed, one at least after one to warm up.
+        interpreters: allocated, of one thread; their inputs are filled with noise.
+        rounds: how many runs each after one to warm up, fewer where `ENOUGH_S` has passed; where warming up alone
+            took longer, its times stand.
     """
     runs: dict[str, list[float]] = {name: [] for name in interpreters}
     begin = time.perf_counter()
     for interpreter in interpreters.values():
-        interpreter.invoke()
-    for done in range(rounds):
-        if done and time.perf_counter() - begin > ENOUGH_S:
-            break
+        _fill(interpreter)
+    for _ in range(1 + rounds):
         for name, interpreter in interpreters.items():
             start = time.perf_counter()
             interpreter.invoke()
             runs[name].append((time.perf_counter() - start) * 1000.0)
-    return {name: float(np.median(values)) for name, values in runs.items()}
+        if time.perf_counter() - begin > ENOUGH_S:
+            break
+    return {name: float(np.median(values[1:] or values)) for name, values in runs.items()}
+
+def segmenters_ms(segmenters: Mapping[str, Segmenter]) -> dict[str, float]:
+    """`invoke_ms` of the networks behind segmenters, those of `.tflite` files."""
+    networks = {name: segmenter.network for name, segmenter in segmenters.items()}
+    return invoke_ms({name: net.interpreter for name, net in networks.items() if isinstance(net, TfliteNetwork)})
+
+
+def _fill(interpreter: Any) -> None:
+    """Noise as input: zeros or what memory held may be faster or slower (denormal floats) than a picture."""
+    rng = np.random.default_rng(0)
+    for given in interpreter.get_input_details():
+        kind = np.dtype(given["dtype"])
+        if kind.kind == "f":
+            values = rng.random(given["shape"]).astype(kind)
+        else:
+            ends = np.iinfo(kind)
+            values = rng.integers(max(ends.min, -(1 << 15)), min(ends.max, 1 << 15), given["shape"]).astype(kind)
+        interpreter.set_tensor(given["index"], values)

@@ -42,16 +42,16 @@ def spoiled_network() -> Any:
     return network
 
 
-def write_cards(root: Path, count: int = 10) -> Path:
-    """A prepared data set: bright cards on a dark desk, their true corners known; returns `root`."""
-    rng = np.random.default_rng(5)
-    for i in range(count):
+def write_cards(root: Path, part: str = "validation") -> Path:
+    """Ten pictures of a prepared data set: bright cards on a dark desk, corners known; returns `root`."""
+    rng = np.random.default_rng(len(part))
+    for i in range(10):
         x, y = rng.integers(4, 20), rng.integers(4, 14)
         quad = np.array([[x, y], [x + 32, y + 1], [x + 31, y + 25], [x, y + 25]], np.float32)
         picture, mask = draw_card(quad, (64, 48), int(rng.integers(0, 60)), int(rng.integers(215, 256)))
-        write_image(root / "validation" / "images" / f"{i:02}.png", picture)
-        write_image(root / "validation" / "masks" / f"{i:02}.png", mask)
-        write_json(root / "validation" / "ground_truth" / f"{i:02}.json", {"quad": quad.tolist()})
+        write_image(root / part / "images" / f"{i:02}.png", picture)
+        write_image(root / part / "masks" / f"{i:02}.png", mask)
+        write_json(root / part / "ground_truth" / f"{i:02}.json", {"quad": quad.tolist()})
     return root
 
 
