@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 EDGE   := .venv-edge
+MEDIAPIPE := .venv-mediapipe
 PACKAGING := setup.cfg pyproject.toml
 
 .PHONY: env demo test test-slow lint clean
@@ -20,13 +21,19 @@ $(EDGE)/.stamp: $(PACKAGING)
 	$(EDGE)/bin/pip install --quiet --disable-pip-version-check --editable '.[edge]'
 	touch $@
 
+# MediaPipe wants NumPy 2 and another OpenCV than tflite-support; the interoperability tests run a program in here.
+$(MEDIAPIPE)/.stamp: Makefile
+	$(PYTHON) -m venv $(MEDIAPIPE)
+	$(MEDIAPIPE)/bin/pip install --quiet --disable-pip-version-check 'mediapipe>=1.2,<2'
+	touch $@
+
 demo: $(VENV)/.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash demo.sh
 
-test: $(VENV)/.stamp $(EDGE)/.stamp
+test: $(VENV)/.stamp $(EDGE)/.stamp $(MEDIAPIPE)/.stamp
 	$(BIN)/python -m pytest
 
-test-slow: $(VENV)/.stamp $(EDGE)/.stamp
+test-slow: $(VENV)/.stamp $(EDGE)/.stamp $(MEDIAPIPE)/.stamp
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.stamp
@@ -34,4 +41,4 @@ lint: $(VENV)/.stamp
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(EDGE) demo-output build *.egg-info
+	rm -rf $(VENV) $(EDGE) $(MEDIAPIPE) demo-output build *.egg-info

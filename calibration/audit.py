@@ -5,7 +5,8 @@ Stands apart because a bad set fails silently: the model converts, and its masks
 
 from __future__ import annotations
 
-from unetlite.calibration.manifest import COVERED_SHARE, Manifest
+from unetlite.calibration.manifest import Manifest
+from unetlite.calibration.measure import COVERED_SHARE
 from unetlite.vision.errors import CalibrationError
 
 MIN_PICTURES = 8  # fewer say nothing about how pictures differ

@@ -13,8 +13,8 @@ from unetlite.vision.cli import SIZE, Command, overwrite_option, progress, tell
 @click.argument("source", metavar="DATA", type=click.Path(path_type=Path))
 @click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="The manifest to write (JSON).")
 @click.option("--count", type=click.IntRange(min=1), default=64, help="How many pictures to choose.")
-@click.option("--strategy", type=click.Choice(["stratified", "random"]), default="stratified",
-              help="Evenly over documents and brightness, or each picture equally likely.")  # fmt: skip
+@click.option("--strategy", type=click.Choice(["stratified", "random", "k-centre"]), default="stratified",
+              help="Evenly over documents and brightness; each equally likely; or least like each other.")  # fmt: skip
 @click.option("--seed", type=int, default=0, help="The same seed over the same files chooses the same pictures.")
 @click.option("--size", "size_wh", type=SIZE, default="256x256", help="The network's input size in pixels.")
 @click.option("--input-range", nargs=2, type=float, default=(0.0, 1.0), metavar="LOW HIGH",
@@ -55,7 +55,9 @@ def main(
     spec = InputSpec(size_wh, input_range, fit)
     manifest = make_manifest(source, spec, count=count, strategy=strategy, seed=seed, watch=watch)
     if manifest.copies_left_out:
-        tell(f"{manifest.copies_left_out} pictures left out: their bytes are those of others.")
+        tell(f"{manifest.copies_left_out} pictures left out: copies of others, by bytes or by looks.")
+    if manifest.unreadable_left_out:
+        tell(f"{manifest.unreadable_left_out} files left out: they are named like pictures, but cannot be read.")
     if len(manifest.pictures) < count:
         tell(f"{len(manifest.pictures)} different pictures found where --count asks for {count}; all are used.")
     audit(manifest)

@@ -16,25 +16,27 @@ from typing import Any
 
 import numpy as np
 
-from unetlite.calibration.measure import Measurement, fitted_pixels, measure
+from unetlite.calibration.likeness import is_repeated
+from unetlite.calibration.measure import Measurement, covered, fitted_pixels, measure
 from unetlite.calibration.select import STRATEGIES, Candidate, find_candidates
 from unetlite.vision.contract import FITS, InputSpec
 from unetlite.vision.errors import CalibrationError
 from unetlite.vision.files import sha256_of, write_json
 from unetlite.vision.preprocess import to_real
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 DEFAULT_COUNT = 64  # in-domain sets of 1 to 200 pictures differed by at most 0.003 IoU: cheap, and room for variety
-COVERED_SHARE = 0.998  # of all values, half of the rest at each end: a lone highlight does not make a set bright
+UNREADABLE_SHARE = 0.1  # of the pictures looked at: a set with more torn files is not the one that was meant
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A chosen picture; `path` is relative to the manifest's folder of pictures, with forward slashes."""
+    """A chosen picture; `path` is relative to the manifest's folder, with forward slashes, the rest as measured."""
 
     path: str
     sha256: str
     document: str
+    clip: str | None
     brightness: float
 
 
@@ -69,7 +71,9 @@ class Manifest:
         strategy: a name of `STRATEGIES`.
         seed: of the choice.
         candidates: how many pictures there were to choose from.
-        copies_left_out: pictures that were passed over because their bytes were there already.
+        copies_left_out: pictures that were passed over because the same picture was there already, by its bytes or
+            by its looks.
+        unreadable_left_out: files named like pictures that no decoder takes, likewise.
         channels: red, green, blue.
         covered: the pixel values (0..255) between which `COVERED_SHARE` of all values lie.
         brightness: how dark and light pictures spread.
@@ -82,6 +86,7 @@ class Manifest:
     seed: int
     candidates: int
     copies_left_out: int
+    unreadable_left_out: int
     channels: tuple[ChannelRange, ...]
     covered: tuple[int, int]
     brightness: BrightnessSpread
@@ -98,6 +103,9 @@ class Manifest:
             "pictures": len(self.pictures),
             "strategy": self.strategy,
             "seed": self.seed,
+            "candidates": self.candidates,
+            "copies_left_out": self.copies_left_out,
+            "unreadable_left_out": self.unreadable_left_out,
             "covered": list(self.covered),
             "brightness": asdict(self.brightness),
         }
@@ -123,26 +131,39 @@ def make_manifest(
         watch: wraps the candidates while they are read, for a progress bar.
 
     Raises:
-        CalibrationError: no pictures, or one that cannot be read.
+        CalibrationError: no pictures, or more than `UNREADABLE_SHARE` of those looked at cannot be read.
         GroundTruthError: a data set in which a picture lacks its truth.
     """
     folder, candidates = find_candidates(source)
     plan, rng = STRATEGIES[strategy], random.Random(seed)
     pool: dict[str, Measurement] = {}
-    copies = 0
+    copies, seen = 0, 0
+    unreadable: list[CalibrationError] = []
     for candidate in watch(plan.order(candidates, rng)):
         if len(pool) == count * plan.pool:
             break
-        measured = measure(candidate.path, candidate.document, spec)
-        copies += measured.sha256 in pool
-        pool.setdefault(measured.sha256, measured)
+        seen += 1
+        try:
+            measured = measure(candidate.path, candidate.document, candidate.clip, spec)
+        except CalibrationError as error:
+            unreadable.append(error)
+            continue
+        if measured.sha256 in pool or is_repeated(measured, list(pool.values())):
+            copies += 1
+        else:
+            pool[measured.sha256] = measured
+    if len(unreadable) > UNREADABLE_SHARE * seen:
+        raise CalibrationError(
+            f"{folder}: expected pictures to calibrate with, but {len(unreadable)} of {seen} looked at cannot be "
+            f"read; first: {unreadable[0]}"
+        ) from unreadable[0]
     chosen = sorted(plan.pick(list(pool.values()), count, rng), key=lambda picture: picture.path)
     histogram = np.sum([picture.histogram for picture in chosen], axis=0)  # (3, 256)
     lightness = np.percentile([picture.brightness for picture in chosen], [0, 10, 50, 90, 100])
     return Manifest(
         folder=folder,
         pictures=tuple(
-            Picture(p.path.relative_to(folder).as_posix(), p.sha256, p.document, round(p.brightness, 2))
+            Picture(p.path.relative_to(folder).as_posix(), p.sha256, p.document, p.clip, round(p.brightness, 2))
             for p in chosen
         ),
         input=spec,
@@ -150,8 +171,9 @@ def make_manifest(
         seed=seed,
         candidates=len(candidates),
         copies_left_out=copies,
+        unreadable_left_out=len(unreadable),
         channels=tuple(_channel_range(counts, spec) for counts in histogram),
-        covered=_covered(histogram.sum(axis=0)),
+        covered=covered(histogram.sum(axis=0)),
         brightness=BrightnessSpread(*(round(float(value), 2) for value in lightness)),
     )
 
@@ -161,12 +183,6 @@ def _channel_range(counts: np.ndarray, spec: InputSpec) -> ChannelRange:
     low, high = to_real(present[[0, -1]].astype(np.uint8), spec)
     mean = spec.real_range[0] + spec.scale * float(counts @ np.arange(256)) / float(counts.sum())
     return ChannelRange(round(float(low), 6), round(float(high), 6), round(mean, 6))
-
-
-def _covered(counts: np.ndarray) -> tuple[int, int]:
-    shares = np.cumsum(counts) / counts.sum()
-    outside = (1.0 - COVERED_SHARE) / 2.0
-    return int(np.searchsorted(shares, outside, side="right")), int(np.searchsorted(shares, 1.0 - outside))
 
 
 def representative_pixels(manifest: Manifest) -> Iterator[np.ndarray]:
@@ -185,6 +201,11 @@ def representative_pixels(manifest: Manifest) -> Iterator[np.ndarray]:
                 f"but its bytes have changed; restore it or run unet-calibrate again"
             )
         yield fitted_pixels(path, manifest.input)
+
+
+def measurements(manifest: Manifest) -> list[Measurement]:
+    """The chosen pictures measured again, to hold them against others. Raises CalibrationError."""
+    return [measure(manifest.folder / p.path, p.document, p.clip, manifest.input) for p in manifest.pictures]
 
 
 def representative(manifest: Manifest) -> Iterator[np.ndarray]:
@@ -247,6 +268,7 @@ def _build(content: dict[str, Any], home: Path) -> Manifest:
         seed=content["seed"],
         candidates=content["candidates"],
         copies_left_out=content["copies_left_out"],
+        unreadable_left_out=content["unreadable_left_out"],
         channels=tuple(ChannelRange(**channel) for channel in content["channels"]),
         covered=(content["covered"][0], content["covered"][1]),
         brightness=BrightnessSpread(**content["brightness"]),

@@ -11,20 +11,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from unetlite.calibration.measure import Measurement
-from unetlite.vision.dataset import find_samples, split_folder
+from unetlite.vision.dataset import Sample, find_samples, split_folder
 from unetlite.vision.errors import CalibrationError, DatasetError
 from unetlite.vision.image import is_image_path
 
 BRIGHTNESS_STRATA = 8  # enough to part night from noon; more would leave strata empty in small sets
+CENTRE_SIDE = 8  # pixels of the thumbnails among which centres are sought: composition and colour, no detail
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A picture that may be chosen; `document` names what else shows the same thing."""
+    """A picture that may be chosen.
+
+    Attributes:
+        path: the picture.
+        document: what else shows the same thing; of a plain folder only its subfolder.
+        clip: what was taken in one go; None where neither clip nor document is stated.
+    """
 
     path: Path
     document: str
+    clip: str | None
+
+
+def candidate(sample: Sample) -> Candidate:
+    """A data set's sample as a candidate; an identity that is only the picture's own name states nothing."""
+    return Candidate(sample.image, sample.document, None if sample.clip == sample.image.stem else sample.clip)
 
 
 def find_candidates(source: Path) -> tuple[Path, list[Candidate]]:
@@ -42,14 +58,14 @@ def find_candidates(source: Path) -> tuple[Path, list[Candidate]]:
         raise CalibrationError(f"{source}: expected a folder of pictures or a data set, but there is none")
     folder = split_folder(source, "train")
     try:
-        return folder, [Candidate(sample.image, sample.document) for sample in find_samples(folder)]
+        return folder, [candidate(sample) for sample in find_samples(folder)]
     except DatasetError:
         pictures = [path for path in sorted(folder.rglob("*")) if path.is_file() and is_image_path(path)]
         if any("masks" in path.relative_to(folder).parts for path in pictures):
             raise  # half a data set: its masks must not be taken for photographs
     if not pictures:
         raise CalibrationError(f"{folder}: expected pictures to calibrate with, found none; name another folder")
-    return folder, [Candidate(path, path.relative_to(folder).parent.as_posix()) for path in pictures]
+    return folder, [Candidate(path, path.relative_to(folder).parent.as_posix(), None) for path in pictures]
 
 
 @dataclass(frozen=True)
@@ -115,9 +131,30 @@ def _across_documents_and_brightness(
     return chosen
 
 
+def _centres(pool: Sequence[Measurement], count: int, rng: random.Random) -> list[Measurement]:
+    """One after another the picture that is least like all chosen so far, the first one by the seed.
+
+    Source: T. F. Gonzalez, Clustering to minimize the maximum intercluster distance, 1985: at most twice the best
+    possible distance of any picture to its centre.
+    """
+    if not pool:
+        return []
+    side = (CENTRE_SIDE, CENTRE_SIDE)
+    points = np.stack([cv2.resize(p.thumbnail, side, interpolation=cv2.INTER_AREA).ravel() for p in pool])
+    points = points.astype(np.float32)  # (N, 192)
+    chosen = [rng.randrange(len(pool))]
+    nearest = np.linalg.norm(points - points[chosen[0]], axis=1)
+    while len(chosen) < min(count, len(pool)):
+        nearest[chosen] = -1.0  # equal thumbnails: none is chosen twice
+        chosen.append(int(np.argmax(nearest)))
+        nearest = np.minimum(nearest, np.linalg.norm(points - points[chosen[-1]], axis=1))
+    return [pool[index] for index in chosen]
+
+
 STRATEGIES = {
     "stratified": Strategy(
         "evenly over documents and over brightness", _documents_in_turn, 4, _across_documents_and_brightness
     ),
     "random": Strategy("each picture equally likely", _shuffled, 1, _first),
+    "k-centre": Strategy("pictures least like each other, by thumbnails", _documents_in_turn, 4, _centres),
 }

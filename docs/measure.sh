@@ -21,4 +21,8 @@ unet-benchmark run --data "$work/dlc2021-dev" --report docs/results/dlc2021-shor
     --model "$work/short/dlc.float32.tflite" --model "$work/short/dlc.int8.tflite"
 unet-benchmark run --data "$work/dlc2021-dev" --report docs/results/dlc2021-shipped.json --overwrite \
     --model demo-output/models/unetlite.float32.tflite --model edge/models/unetlite.int8.tflite
+
+# How much the choice of representative pictures matters, on the same pictures.
+python benchmarks/calibration_strategies.py models/unetlite.keras "$work/dlc2021-dev" \
+    --validation "$work/dlc2021-dev" --report docs/results/calibration-strategies.json --overwrite
 python docs/fill.py

@@ -29,31 +29,42 @@ class Delegation:
 
 
 def delegated_ops(interpreter: Any) -> Delegation:
-    """Read the division from an allocated interpreter.
+    """Read the division from an allocated interpreter: any of the three runtimes', after `allocate_tensors`."""
+    divided = divide_ops(interpreter)
+    if divided is None:
+        return Delegation()
+    names, partitions = divided
+    taken = frozenset().union(*partitions)
+    left = tuple(name for i, name in enumerate(names) if i not in taken)
+    return Delegation(len(names), len(taken), len(partitions), left)
+
+
+def divide_ops(interpreter: Any) -> tuple[list[str], list[frozenset[int]]] | None:
+    """The names of all operations in order of execution, and which of them each partition runs, by their numbers.
 
     A runtime keeps the original operations and appends one DELEGATE node a partition. Which operations a partition
-    replaced is not stated; they are those on the way back from its outputs to its inputs.
-
-    Args:
-        interpreter: any of the three runtimes', after `allocate_tensors`.
+    replaced is not stated; they are those on the way back from its outputs to its inputs. None where the runtime does
+    not tell.
     """
     try:
         nodes = interpreter._get_ops_details()  # no public way; the name is the same in all three
     except AttributeError:
-        return Delegation()
+        return None
     original = [node for node in nodes if node["op_name"] != _DELEGATE]
-    partitions = [node for node in nodes if node["op_name"] == _DELEGATE]
     producer = {int(tensor): i for i, node in enumerate(original) for tensor in node["outputs"]}
+    partitions: list[frozenset[int]] = []
     taken: set[int] = set()
-    for partition in partitions:
+    for partition in (node for node in nodes if node["op_name"] == _DELEGATE):
         inputs = {int(tensor) for tensor in partition["inputs"]}
         pending = [int(tensor) for tensor in partition["outputs"]]
+        own: set[int] = set()
         while pending:
             tensor = pending.pop()
             index = producer.get(tensor)
             if tensor in inputs or index is None or index in taken:
                 continue
             taken.add(index)
+            own.add(index)
             pending += [int(source) for source in original[index]["inputs"]]
-    left = tuple(str(node["op_name"]) for i, node in enumerate(original) if i not in taken)
-    return Delegation(len(original), len(taken), len(partitions), left)
+        partitions.append(frozenset(own))
+    return [str(node["op_name"]) for node in original], partitions

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from unetlite.edge.report import HEADINGS, Row, data_warning
 
-_STYLE = """
+STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; color: #1c2330; }
 h1 { font-size: 1.4rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
@@ -24,15 +24,21 @@ td.bars { text-align: left; min-width: 12rem; line-height: .8rem; }
 """
 
 
+def page_head(title: str, style: str = "") -> str:
+    """A page's beginning up to its heading, in the house's style; `style` adds to it."""
+    return (
+        "<!doctype html>\n<html lang='en'>\n<meta charset='utf-8'>\n"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}{style}</style>\n<h1>{html.escape(title)}</h1>"
+    )
+
+
 def html_page(rows: Sequence[Row]) -> str:
     """A whole page; every string from a report is escaped."""
     longest = max((row.p90_ms for row in rows), default=0.0) or 1.0
     warning = data_warning(rows)
     parts = [
-        "<!doctype html>\n<html lang='en'>\n<meta charset='utf-8'>",
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>unetlite benchmark</title>\n<style>{_STYLE}</style>",
-        "<h1>unetlite benchmark</h1>",
+        page_head("unetlite benchmark"),
         f"<p class='warning'>{html.escape(warning)}</p>" if warning else "",
         "<p>IoU over the document, per picture, then averaged, in pixels of the picture; N pictures. Latency is the "
         "whole of a frame: preprocess, invoke, postprocess.</p>",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import click
 
 from unetlite.vision.cli import Command, overwrite_option, progress, tell
 
-REFUSED = 3  # exit status where a level was refused and the others were written
+NOT_ALL = 3  # exit status where a level was refused or rejected and the others were written
 
 
 @click.command(cls=Command)
@@ -33,6 +33,18 @@ REFUSED = 3  # exit status where a level was refused and the others were written
 @click.option("--author", default="not stated", help="For the metadata.")
 @click.option("--licence", default="not stated", help="Of the weights, for the metadata.")
 @click.option("--model-version", default="not stated", help="For the metadata.")
+@click.option("--max-iou-loss", type=click.FloatRange(0, 1), default=0.005,
+              help="Mean IoU that a level may lose against MODEL.")  # fmt: skip
+@click.option("--max-share-loss", type=click.FloatRange(0, 100), default=0.5, metavar="POINTS",
+              help="Share of quads reaching IoU 0.9 that it may lose; one picture at least, unless 0.")  # fmt: skip
+@click.option("--max-image-loss", type=click.FloatRange(0, 1), default=0.05,
+              help="IoU that it may lose on any one picture.")  # fmt: skip
+@click.option("--sensitivity", is_flag=True, help="Measure and tell what each layer costs at int8.")
+@click.option("--keep-float", multiple=True, metavar="auto|N|LAYER",
+              help="Layers of the int8 file that stay in float: as few as keep the budget, the N costliest, or by "
+                   "the names that --sensitivity tells (repeat it).")  # fmt: skip
+@click.option("--html", is_flag=True, help="Write the report as a page for people, too: NAME.export.html.")
+@click.option("--allow-leakage", is_flag=True, help="Go on where calibration pictures are part of the validation.")
 @click.option("--allow-slow", is_flag=True, help="Write levels, too, that would crawl on reference kernels.")
 @overwrite_option
 @click.pass_context
@@ -48,15 +60,24 @@ def main(
     author: str,
     licence: str,
     model_version: str,
+    max_iou_loss: float,
+    max_share_loss: float,
+    max_image_loss: float,
+    sensitivity: bool,
+    keep_float: tuple[str, ...],
+    html: bool,
+    allow_leakage: bool,
     allow_slow: bool,
     overwrite: bool,
     **wanted: bool,
 ) -> None:
     """Convert MODEL (.keras or .h5) to one .tflite file per level, each with metadata, labels and contract inside.
 
-    Without a level flag: float32, float16, dynamic, and int8 where --calibration is given. Every file is compared
-    with MODEL on the validation pictures, or on the calibration's. Exit status 3: a level was refused, with the
-    reason on stderr; the others were written.
+    Without a level flag: float32, float16, dynamic, and int8 where --calibration is given. Every file is scored
+    beside MODEL on the validation pictures. One that loses more than the budget is kept in DIR/rejected/ with the
+    reason on stderr. Without --validation only agreement with MODEL is gated, on the calibration's pictures, at ten
+    times --max-iou-loss and --max-image-loss. Exit status 3: a level was rejected, or refused without a file; the
+    others were written.
     """
     from unetlite.export.quiet import quiet_tensorflow
 
@@ -65,69 +86,100 @@ def main(
 
     from unetlite.calibration.manifest import write_manifest
     from unetlite.edge.model_contract import Overrides, parse_labels
-    from unetlite.export import exporter
-    from unetlite.export.agreement import calibration_pictures, validation_pictures
+    from unetlite.export.exporter import Titles
+    from unetlite.export.gates import Budget
+    from unetlite.export.keep_float import parse_wish
+    from unetlite.export.layer_chart import layer_chart
     from unetlite.export.metadata import import_writers
-    from unetlite.export.report import build_report, preferred, report_path, summary_line, warnings_about
-    from unetlite.vision.files import write_json
+    from unetlite.export.output import targets_of, write_files
+    from unetlite.export.page import export_page
+    from unetlite.export.report import build_report, chart_path, page_path, report_path
+    from unetlite.export.run import Request, export_model
+    from unetlite.export.worst import show_worst
+    from unetlite.vision.files import write_json, write_text
 
     levels = _levels([name for name, flag in wanted.items() if flag], calibration)
-    chosen_from_folder = calibration is not None and calibration.is_dir()
-    manifest_path = folder / f"{model.stem}.calibration.json"
+    # A folder's choice of pictures is kept beside the files, so that it can be repeated.
+    manifest_path = folder / f"{model.stem}.calibration.json" if calibration and calibration.is_dir() else None
     report = report_path(model, folder)
-    targets = [folder / exporter.file_name(model, level) for level in levels] + [report]
-    _refuse_existing([*targets, manifest_path] if chosen_from_folder else targets, overwrite)
-
+    page, chart = page_path(model, folder), chart_path(model, folder)
+    if (sensitivity or keep_float) and not any(level.name == "int8" for level in levels):
+        raise click.UsageError("--sensitivity and --keep-float look at the int8 file: add --int8 and --calibration")
+    wish = parse_wish(keep_float) if keep_float else None
+    targets = [path for level in levels for path in targets_of(model, level, folder)] + [report]
+    targets += [page] if html else []
+    targets += [chart] if sensitivity or (wish is not None and not wish.names) else []
+    _refuse_existing([*targets, manifest_path] if manifest_path else targets, overwrite)
     import_writers()  # a missing extra is told before minutes of work
-    names = None if labels is None else parse_labels(_read_labels(labels))
-    network = exporter.open_network(model, Overrides(input_range, fit, None, names))
-    if network.origin == "defaults":
-        spec, output = network.contract.input, network.contract.output
-        tell(
-            f"{model}: no training summary beside it; taken: 0..255 stands for {spec.real_range[0]:g}.."
-            f"{spec.real_range[1]:g}, fit {spec.fit}, classes {', '.join(output.class_names)} "
-            f"(--input-range, --fit, --labels say otherwise)."
-        )
-    manifest = None if calibration is None else _manifest(calibration, network.contract.input)
-    if manifest is not None:
-        exporter.check_manifest(manifest, network.contract)
-    if validation is not None:
-        pictures, pictures_from = validation_pictures(validation), "validation"
-    elif manifest is not None:
-        pictures, pictures_from = calibration_pictures(manifest), "calibration"
-        tell("No --validation: files are compared with Keras on the calibration's own pictures, without truth.")
-    else:
-        pictures, pictures_from = [], None
-        tell("Neither --validation nor --calibration: agreement with Keras is not measured.")
 
-    exports, segmenters = exporter.convert_levels(
-        network, levels, manifest, allow_slow=allow_slow, watch=_watch("Converting")
+    names = None if labels is None else parse_labels(_read_labels(labels))
+    request = Request(
+        model,
+        levels,
+        calibration,
+        validation,
+        given=Overrides(input_range, fit, None, names),
+        titles=Titles(author, licence, model_version),
+        budget=Budget(max_iou_loss, max_share_loss, max_image_loss),
+        allow_leakage=allow_leakage,
+        allow_slow=allow_slow,
+        keep_float=wish,
+        rank_layers=sensitivity,
     )
-    exports, keras_score = exporter.judge(network, exports, segmenters, pictures, _watch("Comparing with Keras"))
-    titles = exporter.Titles(author, licence, model_version)
-    exports = exporter.describe(network, exports, manifest, titles, pictures_from)
-    written = exporter.write_files(network, exports, folder, overwrite=overwrite)
-    if manifest is not None and chosen_from_folder:
+    outcome = export_model(request, tell, _watch)
+    written = write_files(outcome.network, outcome.exports, folder, overwrite=overwrite)
+    manifest = outcome.facts.manifest
+    if manifest_path is not None and manifest is not None:
         write_manifest(manifest_path, manifest, overwrite=overwrite)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    content = build_report(
-        network, exports, manifest=manifest, pictures_from=pictures_from, keras_score=keras_score, now=now
-    )
+    content = build_report(outcome, datetime.datetime.now(datetime.timezone.utc))
     write_json(report, content, overwrite=overwrite)
-    for export in exports:
+    if content["layers"] is not None:
+        write_text(chart, layer_chart(content["layers"], content["levels"]["int8"]["in_float"]), overwrite=overwrite)
+    if html:
+        shown = show_worst(outcome.network, outcome.exports, outcome.pictures)
+        write_text(page, export_page(content, shown), overwrite=overwrite)
+    accepted = _tell_outcome(outcome, written, report)
+    if content["layers"] is not None:
+        click.echo(f"{chart}  error along the network")
+    if html:
+        click.echo(f"{page}  report as a page")
+    if accepted < len(levels):
+        ctx.exit(NOT_ALL)
+
+
+def _tell_outcome(outcome: Any, written: Mapping[str, Path], report: Path) -> int:
+    """Say what was written, and what was not and why; returns how many files may ship."""
+    from unetlite.export.report import preferred, rejection, summary_line, warnings_about
+
+    for export in outcome.exports:
         if export.refused is not None:
             tell(f"Refused {export.level.name}: {export.refused}")
+        for line in rejection(written[export.level.name], export) if export.rejected else []:
+            tell(line)
         for warning in warnings_about(export):
             tell(f"WARNING: {warning}")
-    for export in exports:
-        if export.refused is None:
-            click.echo(summary_line(written[export.level.name], export))
+    accepted = {export.level.name: written[export.level.name] for export in outcome.exports if export.ships}
+    for export in outcome.exports:
+        if export.ships:
+            click.echo(summary_line(accepted[export.level.name], export))
+    if outcome.study is not None:
+        _tell_study(outcome.study)
     click.echo(f"{report}  report")
-    first = preferred(written)
+    first = preferred(accepted)
     if first is not None:
         tell(f"Next: unet-infer PICTURES --model {first} --crop-out crops/")
-    if len(written) < len(exports):
-        ctx.exit(REFUSED)
+    return len(accepted)
+
+
+def _tell_study(study: Any) -> None:
+    from unetlite.export.keep_float import trade_table
+    from unetlite.export.sensitivity import sensitivity_table
+
+    if study.sensitivity is not None:
+        click.echo(sensitivity_table(study.sensitivity))
+    if study.trade is not None:
+        click.echo("Layers of the int8 file in float, and what that gives and takes:")
+        click.echo(trade_table(study.trade))
 
 
 def _levels(wanted: list[str], calibration: Path | None) -> list[Any]:
@@ -164,12 +216,6 @@ def _read_labels(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ContractError(f"{path}: expected class names, one a line: {error.strerror}; check --labels") from error
-
-
-def _manifest(source: Path, spec: Any) -> Any:
-    from unetlite.calibration.manifest import make_manifest, read_manifest
-
-    return make_manifest(source, spec, watch=_watch("Reading pictures")) if source.is_dir() else read_manifest(source)
 
 
 def _watch(label: str) -> Any:

@@ -32,6 +32,11 @@ def convert(network: Any, level: Level, spec: InputSpec, pixels: Sequence[np.nda
     Raises:
         ExportError: the converter refused.
     """
+    return run_converter(make_converter(network, level, spec, pixels), level.name)
+
+
+def make_converter(network: Any, level: Level, spec: InputSpec, pixels: Sequence[np.ndarray] = ()) -> Any:
+    """TensorFlow's converter with all that a level asks of it; arguments as `convert`."""
     import tensorflow as tf
 
     # from_keras_model alone: from_concrete_functions writes variable handles without weights for Keras 3 models.
@@ -49,6 +54,11 @@ def convert(network: Any, level: Level, spec: InputSpec, pixels: Sequence[np.nda
             return ([tensor] for tensor in tensors)
 
         converter.representative_dataset = feed
+    return converter
+
+
+def run_converter(converter: Any, level_name: str) -> bytes:
+    """The converter's bytes. Raises ExportError where it refuses."""
     with hushed() as said:
         try:
             return bytes(converter.convert())
@@ -56,7 +66,7 @@ def convert(network: Any, level: Level, spec: InputSpec, pixels: Sequence[np.nda
             failure = " ".join(str(error).split())
     complaint = (said.complaints() or [failure])[0]
     raise ExportError(
-        f"{level.name}: TensorFlow's converter refused this network: {complaint[:300]}; "
+        f"{level_name}: TensorFlow's converter refused this network: {complaint[:300]}; "
         f"build it from layers that TFLite has, as unet-train does"
     )
 

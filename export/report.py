@@ -11,36 +11,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from unetlite.calibration.manifest import Manifest
-from unetlite.export.agreement import LOW_AGREEMENT, Score
+from unetlite.export.causes import Facts
 from unetlite.export.exporter import Export, Network
+from unetlite.export.output import REJECTED, file_name
+from unetlite.export.run import Outcome
 from unetlite.vision.contract import LEVELS
 from unetlite.vision.files import sha256_of
 
-REPORT_VERSION = 1
+REPORT_VERSION = 3
 TOOLS = ("unetlite", "tensorflow", "tensorflow-cpu", "keras", "tflite-support", "ai-edge-litert", "tflite-runtime",
          "numpy", "opencv-python-headless")  # fmt: skip
 
 
-def build_report(
-    network: Network,
-    exports: Sequence[Export],
-    *,
-    manifest: Manifest | None,
-    pictures_from: str | None,
-    keras_score: Score | None,
-    now: datetime.datetime,
-) -> dict[str, Any]:
-    """The report as JSON-ready values.
-
-    Args:
-        network: what was exported.
-        exports: what became of each level.
-        manifest: the representative set, or None.
-        pictures_from: "validation", "calibration" or None: on what agreement and scores were taken.
-        keras_score: the network's own score before export.
-        now: the time to state, with its zone.
-    """
+def build_report(outcome: Outcome, now: datetime.datetime) -> dict[str, Any]:
+    """The report as JSON-ready values; `now` is the time to state, with its zone."""
+    network, score, study = outcome.network, outcome.keras_score, outcome.study
     return {
         "format": "unetlite-export",
         "version": REPORT_VERSION,
@@ -48,10 +33,24 @@ def build_report(
         "model": {"file": network.path.name, "sha256": sha256_of(network.path), "contract_from": network.origin},
         "tools": {name: version for name in TOOLS if (version := _version(name)) is not None},
         "contract": json.loads(network.contract.to_json()),
-        "calibration": None if manifest is None else manifest.summary(),
-        "pictures_from": pictures_from,
-        "keras": None if keras_score is None else asdict(keras_score),
-        "levels": {export.level.name: _level(network, export) for export in by_level(exports)},
+        "calibration": _calibration(outcome.facts),
+        "pictures_from": outcome.pictures_from,
+        "budget": asdict(outcome.budget),
+        "keras": None if score is None else asdict(score),
+        "layers": None if study is None or study.sensitivity is None else asdict(study.sensitivity),
+        "keep_float": None if study is None or study.trade is None else asdict(study.trade),
+        "levels": {export.level.name: _level(network, export) for export in by_level(outcome.exports)},
+    }
+
+
+def _calibration(facts: Facts) -> dict[str, Any] | None:
+    if facts.manifest is None:
+        return None
+    return {
+        **facts.manifest.summary(),
+        "coverage": None if facts.coverage is None else {**asdict(facts.coverage), "flaws": facts.coverage.flaws()},
+        "leaks": [asdict(leak) for leak in facts.leaks],
+        "stability": None if facts.stability is None else {**asdict(facts.stability), "flaws": facts.stability.flaws()},
     }
 
 
@@ -68,34 +67,50 @@ def by_level(exports: Sequence[Export]) -> list[Export]:
 
 
 def _level(network: Network, export: Export) -> dict[str, Any]:
+    pieces = None if export.costs is None else asdict(export.costs)
     if export.refused is not None:
-        return {"file": None, "refused": export.refused}
+        told = {"file": None, "status": "refused", "refused": export.refused}
+        return {**told, "delegation": asdict(export.delegation), "pieces": pieces}
+    name = file_name(network.path, export.level)
     return {
-        "file": f"{network.path.stem}.{export.level.name}.tflite",
+        "file": name if export.ships else f"{REJECTED}/{name}",
+        "status": "accepted" if export.ships else "rejected",
         "refused": None,
+        "rejected": list(export.rejected),
+        "likely_causes": list(export.causes),
         "bytes": len(export.content),
         "sha256": hashlib.sha256(export.content).hexdigest(),
         "input": export.source,
         "output": export.answer,
+        "in_float": list(export.in_float),
         "delegation": asdict(export.delegation),
+        "pieces": pieces,
+        "invoke_ms": export.invoke_ms,
         "agreement": None if export.agreement is None else asdict(export.agreement),
         "score": None if export.score is None else asdict(export.score),
+        "losses": None if export.verdict is None else asdict(export.verdict.losses),
+        "worst": [] if export.verdict is None else [asdict(picture) for picture in export.verdict.worst],
         "warnings": warnings_about(export),
     }
 
 
 def warnings_about(export: Export) -> list[str]:
     """What a person should know before this file goes to a device."""
-    found = []
-    if export.agreement is not None and export.agreement.iou_mean < LOW_AGREEMENT:
-        found.append(
-            f"{export.level.name} DISAGREES WITH KERAS: mean IoU {export.agreement.iou_mean:.3f} "
-            f"(N={export.agreement.pictures}) where {LOW_AGREEMENT} is expected, worst {export.agreement.iou_min:.3f} "
-            f"on {export.agreement.worst}; calibrate with other pictures or ship another level"
-        )
-    if export.slow is not None:
-        found.append(f"{export.level.name} will be slow: {export.slow}")
-    return found
+    return [] if export.slow is None or export.refused else [f"{export.level.name} will be slow: {export.slow}"]
+
+
+def rejection(path: Path, export: Export) -> list[str]:
+    """What a person is told of a file that passed its budget: why, the likely cause, the worst pictures."""
+    lines = [f"Rejected {export.level.name}, kept as {path}:", *(f"  {reason}" for reason in export.rejected)]
+    lines += [f"  likely cause: {cause}" for cause in export.causes]
+    if not export.causes:
+        lines.append("  no cause shows in what is known of calibration and weights; ship another level")
+    if export.verdict is not None:
+        with_truth = export.verdict.losses.against == "truth"
+        for picture in export.verdict.worst:
+            iou = f"IoU {picture.keras:.3f} to" if with_truth else "IoU with Keras's mask"
+            lines.append(f"  worst: {picture.path}  {iou} {picture.level:.3f}")
+    return lines
 
 
 def summary_line(path: Path, export: Export) -> str:
@@ -120,6 +135,16 @@ def _agreement(export: Export) -> str:
 def report_path(model: Path, folder: Path) -> Path:
     """`unet.keras` -> `folder/unet.export.json`."""
     return folder / f"{model.stem}.export.json"
+
+
+def page_path(model: Path, folder: Path) -> Path:
+    """`unet.keras` -> `folder/unet.export.html`."""
+    return folder / f"{model.stem}.export.html"
+
+
+def chart_path(model: Path, folder: Path) -> Path:
+    """`unet.keras` -> `folder/unet.layers.svg`."""
+    return folder / f"{model.stem}.layers.svg"
 
 
 def preferred(written: Mapping[str, Path]) -> Path | None:

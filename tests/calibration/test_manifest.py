@@ -108,8 +108,8 @@ def test_an_edited_manifest_is_refused(tmp_path: Path, manifest: Manifest) -> No
     [
         ("", "manifest in JSON"),
         ("[]", "expected a calibration manifest"),
-        ('{"format": "unetlite-calibration", "version": 99}', "manifest version 1, got 99"),
-        ('{"format": "unetlite-calibration", "version": 1}', "lacks or misstates 'input'"),
+        ('{"format": "unetlite-calibration", "version": 99}', "manifest version 2, got 99"),
+        ('{"format": "unetlite-calibration", "version": 2}', "lacks or misstates 'input'"),
     ],
 )
 def test_what_is_no_manifest_is_one_clear_error(tmp_path: Path, content: str, expected: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -18,11 +19,11 @@ SPEC = InputSpec((32, 32))
 
 
 def write_pictures(folder: Path, levels: list[int]) -> Path:
-    """One picture for each grey level, no two of the same bytes."""
+    """One picture for each grey level, no two alike: each with faint patches of its own."""
     for i, level in enumerate(levels):
-        picture = np.full((20, 30, 3), level, np.uint8)
-        picture[0, :3] = [i, len(folder.name), level]
-        write_image(folder / f"{i:03}.png", picture)
+        rng = np.random.default_rng([i, *folder.name.encode()])
+        patches = np.kron(rng.integers(-12, 13, (4, 6)), np.ones((5, 5)))[..., np.newaxis]
+        write_image(folder / f"{i:03}.png", np.clip(np.full((20, 30, 3), level) + patches, 0, 255).astype(np.uint8))
     return folder
 
 
@@ -70,7 +71,7 @@ def test_a_folder_without_pictures_is_an_error(tmp_path: Path, make) -> None:
         find_candidates(tmp_path / "x")
 
 
-@pytest.mark.parametrize("strategy", ["stratified", "random"])
+@pytest.mark.parametrize("strategy", ["stratified", "random", "k-centre"])
 def test_the_seed_decides_the_choice(tmp_path: Path, strategy: str) -> None:
     folder = write_pictures(tmp_path / "p", list(range(0, 240, 4)))
     chosen = [
@@ -104,8 +105,44 @@ def test_copies_are_passed_over(tmp_path: Path) -> None:
     assert manifest.copies_left_out == 5
 
 
-def test_a_chosen_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_copies_by_looks_are_passed_over(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    for i in range(10):
+        picture = cv2.resize(rng.integers(0, 256, (6, 8, 3)).astype(np.uint8), (80, 60))
+        write_image(tmp_path / f"{i}.png", picture)
+        write_image(tmp_path / f"{i}-again.jpg", cv2.resize(picture, (120, 90)))
+    manifest = make_manifest(tmp_path, SPEC, count=100)
+    assert len(manifest.pictures) == manifest.copies_left_out == 10
+
+
+def test_a_torn_file_among_many_is_passed_over_and_counted(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "p", list(range(0, 100, 10)))
     (folder / "letter.jpg").write_text("Dear Sir or Madam")
-    with pytest.raises(CalibrationError, match=r"letter\.jpg: expected a picture.*remove it"):
+    manifest = make_manifest(folder, SPEC)
+    assert len(manifest.pictures) == 10
+    assert manifest.unreadable_left_out == 1
+
+
+def test_a_set_of_torn_files_is_refused_and_one_is_named(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "p", list(range(0, 100, 10)))
+    for i in range(2):
+        (folder / f"letter{i}.jpg").write_text("Dear Sir or Madam")
+    with pytest.raises(CalibrationError, match=r"2 of 12 looked at cannot be read; first: .*letter\d\.jpg: expected a"):
         make_manifest(folder, SPEC)
+
+
+def test_centres_are_the_pictures_least_alike(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "p", [120 + i % 3 for i in range(30)] + [5, 250])
+    manifest = make_manifest(folder, SPEC, count=3, strategy="k-centre")
+    assert [round(picture.brightness / 60) for picture in manifest.pictures] == [2, 0, 4]
+
+
+def test_only_a_stated_clip_is_one(tmp_path: Path) -> None:
+    for name in ("stated", "unstated"):
+        write_image(tmp_path / "images" / f"{name}.png", np.zeros((8, 8, 3), np.uint8))
+        write_image(tmp_path / "masks" / f"{name}.png", np.zeros((8, 8), np.uint8))
+    truth = tmp_path / "ground_truth" / "stated.json"
+    truth.parent.mkdir()
+    truth.write_text('{"quad": null, "document": "drawn:7:0"}')
+    _, candidates = find_candidates(tmp_path)
+    assert [candidate.clip for candidate in candidates] == ["drawn:7:0", None]

@@ -46,30 +46,69 @@ def data(tmp_path: Path) -> Path:
 
 def test_a_network_agrees_with_itself(bright: Callable, data: Path) -> None:
     network = segmenter(bright())
-    agreements, _ = compare(network, {"same": network}, validation_pictures(data))
-    assert agreements["same"].iou_mean == agreements["same"].iou_min == 1.0
-    assert agreements["same"].difference_max == 0.0
+    same = compare(network, {"same": network}, validation_pictures(data)).levels["same"]
+    assert same.agreement.iou_mean == same.agreement.iou_min == 1.0
+    assert same.agreement.difference_max == 0.0
 
 
 def test_masks_of_half_the_size_agree_by_half(bright: Callable, data: Path) -> None:
     stricter = bright()
     stricter.layers[-1].bias.assign([-12.0])  # document from level 191 on, where the other begins at 128
-    agreements, scores = compare(segmenter(bright()), {"strict": segmenter(stricter)}, validation_pictures(data))
-    assert agreements["strict"].iou_mean == pytest.approx(0.5)
-    assert agreements["strict"].worst.endswith("a.png")
-    assert scores["keras"].iou_mean == pytest.approx(0.5)
-    assert scores["strict"].iou_mean == pytest.approx(1.0)
-    assert scores["strict"].quad_iou_mean == pytest.approx(1.0, abs=0.05)
-    assert scores["keras"].quad_iou_ge_90 == 0.0
-    assert scores["strict"].class_iou == {"background": 1.0, "document": 1.0}
+    compared = compare(segmenter(bright()), {"strict": segmenter(stricter)}, validation_pictures(data))
+    strict = compared.levels["strict"]
+    assert strict.agreement.iou_mean == pytest.approx(0.5)
+    assert strict.agreement.worst.endswith("a.png")
+    assert compared.keras.iou_mean == pytest.approx(0.5)
+    assert strict.score.iou_mean == pytest.approx(1.0)
+    assert strict.score.quad_iou_mean == pytest.approx(1.0, abs=0.05)
+    assert compared.keras.quad_iou_ge_90 == 0.0
+    assert strict.score.class_iou == {"background": 1.0, "document": 1.0}
+    (picture,) = strict.pictures
+    assert (picture.agreement, picture.keras, picture.level) == pytest.approx((0.5, 0.5, 1.0))
+    assert picture.keras_quad < 0.9 <= picture.level_quad
 
 
 def test_without_truth_there_are_no_scores(bright: Callable, data: Path) -> None:
     network = segmenter(bright())
     pictures = [CheckPicture(data / "validation" / "images" / "a.png", None)]
-    agreements, scores = compare(network, {"same": network}, pictures)
-    assert agreements["same"].pictures == 1
-    assert scores == {}
+    compared = compare(network, {"same": network}, pictures)
+    assert compared.levels["same"].agreement.pictures == 1
+    assert compared.levels["same"].score is compared.keras is None
+    assert compared.levels["same"].pictures[0].keras is None
+
+
+def test_a_false_patch_on_a_picture_without_a_document_counts_by_its_size(bright: Callable, tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.png", stripes([0, 0, 0, 160]))
+    write_image(tmp_path / "masks" / "a.png", np.zeros((32, 32), bool))
+    stricter = bright()
+    stricter.layers[-1].bias.assign([-12.0])
+    compared = compare(segmenter(bright()), {"strict": segmenter(stricter)}, validation_pictures(tmp_path))
+    (picture,) = compared.levels["strict"].pictures
+    assert (picture.keras, picture.level) == pytest.approx((0.75, 1.0))
+    assert picture.keras_quad is None
+    assert compared.keras.iou_mean == 0.0
+
+
+def test_a_speck_that_only_keras_sees_is_no_disagreement(bright: Callable, tmp_path: Path) -> None:
+    picture = np.zeros((32, 32, 3), np.uint8)
+    picture[3, 4:6] = 160
+    write_image(tmp_path / "a.png", picture)
+    stricter = bright()
+    stricter.layers[-1].bias.assign([-12.0])
+    compared = compare(
+        segmenter(bright()), {"strict": segmenter(stricter)}, [CheckPicture(tmp_path / "a.png", None)]
+    )
+    assert compared.levels["strict"].agreement.iou_mean == 0.0
+    assert compared.levels["strict"].pictures[0].agreement == pytest.approx(1 - 2 / 1024)
+
+
+def test_a_file_that_answers_nan_is_told_and_the_others_are_judged(bright: Callable, data: Path) -> None:
+    broken = bright()
+    broken.layers[-1].bias.assign([np.nan])
+    network = segmenter(bright())
+    compared = compare(network, {"broken": segmenter(broken), "same": network}, validation_pictures(data))
+    assert set(compared.levels) == {"same"}
+    assert "expected probabilities 0..1, got nan" in compared.failed["broken"]
 
 
 def test_of_more_classes_each_counts_alike_and_background_not(colours: Callable) -> None:

@@ -38,9 +38,9 @@ def test_tensorflow_s_chatter_is_kept_from_people(bright: Callable, tmp_path: Pa
     result = subprocess.run([*command, "--to", tmp_path], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     defaults, told, following = result.stderr.splitlines()
-    assert following.startswith("Next: unet-infer")
     assert "no training summary" in defaults
-    assert told == "Neither --validation nor --calibration: agreement with Keras is not measured."
+    assert told == "Neither --validation nor --calibration: nothing is measured and no file is gated."
+    assert following.startswith("Next: unet-infer")
     assert "agreement not measured" in result.stdout
 
 
@@ -150,7 +150,7 @@ def test_a_calibration_for_another_input_is_refused(trained, bright, export: Cal
     assert "run unet-calibrate with --size 32x32 --input-range 0 1 --fit stretch" in result.stderr
 
 
-def test_an_int8_file_that_lost_its_way_is_told_loudly(noise_folder: Path, export: Callable, tmp_path: Path) -> None:
+def test_an_int8_file_that_lost_its_way_is_rejected(noise_folder: Path, export: Callable, tmp_path: Path) -> None:
     keras = importlib.import_module("keras")
     picture = keras.Input((32, 32, 3))
     # One channel of a range a thousand times the others' leaves them no steps at int8.
@@ -163,10 +163,17 @@ def test_an_int8_file_that_lost_its_way_is_told_loudly(noise_folder: Path, expor
     narrow.set_weights([np.array([20, 0, 0, 0], np.float32).reshape(1, 1, 4, 1), np.array([-30], np.float32)])
     network.save(tmp_path / "m.keras")
     result = export(tmp_path / "m.keras", "--int8", "--calibration", noise_folder, "--to", tmp_path / "out")
-    assert result.exit_code == 0, result.output
-    assert "WARNING: int8 DISAGREES WITH KERAS" in result.stderr
+    assert result.exit_code == 3, result.output
+    assert "No --validation: files are gated on agreement with Keras alone" in result.stderr
+    kept = tmp_path / "out" / "rejected" / "m.int8.tflite"
+    assert f"Rejected int8, kept as {kept}:\n  mean IoU with Keras's own masks is 0." in result.stderr
+    assert "where 0.95 is expected" in result.stderr
+    assert not (tmp_path / "out" / "m.int8.tflite").exists()
+    assert load_segmenter(kept).contract.scores["rejected"]
     report = json.loads((tmp_path / "out" / "m.export.json").read_text())
-    assert "DISAGREES" in report["levels"]["int8"]["warnings"][0]
+    assert report["levels"]["int8"]["file"] == "rejected/m.int8.tflite"
+    assert report["levels"]["int8"]["status"] == "rejected"
+    assert report["levels"]["int8"]["losses"]["against"] == "keras"
 
 
 def test_a_network_without_its_last_activation_is_an_error(bright, noise_folder, export: Callable, tmp_path) -> None:
@@ -200,7 +207,8 @@ def test_files_that_exist_stay_unless_told_otherwise(bright, export: Callable, t
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from unetlite.export.exporter import Export, Network, write_files
+from unetlite.export.exporter import Export, Network
+from unetlite.export.output import write_files
 from unetlite.export.levels import LEVELS
 from unetlite.vision.contract import Contract
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
