@@ -95,7 +95,7 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
         return Finding(None, 0.0)
     map_size_wh = (probability.shape[1], probability.shape[0])
     quad, is_clean = _outlined(probability, region, spec.threshold)
-    if is_clean:
+    if is_clean and quad is not None:
         finding = _finding(quad, probability, [region], placement, spec)
         return finding if finding.quad is None else replace(finding, quad=refine_quad(image, finding.quad).quad)
     best: tuple[float, np.ndarray] | None = None
@@ -123,7 +123,7 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
 def _finding(
     quad: np.ndarray, probability: np.ndarray, regions: list[np.ndarray], placement: Placement, spec: OutputSpec
 ) -> Finding:
-    inside = quad_mask(quad, probability.shape)
+    inside = _mask(quad, probability)
     area = np.count_nonzero(inside)
     if area == 0:
         return Finding(None, 0.0)
@@ -150,7 +150,7 @@ def _outlined(probability: np.ndarray, region: np.ndarray, level: float) -> tupl
     quad = fit_quad(level_points(probability, region, level))
     if quad is None:
         return None, False
-    return quad, _iou(quad_mask(quad, region.shape), region) >= _FOUR_SIDED
+    return quad, _iou(_mask(quad, region), region) >= _FOUR_SIDED
 
 
 def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.ndarray | None:
@@ -165,7 +165,7 @@ def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.nd
     near = cv2.dilate(region.astype(np.uint8), np.ones((3, 3), np.uint8))  # other regions have no say
     weights = probability * near - np.float32(level)
     settled = [settle_quad(weights, start) for start in starts]
-    quad = max(settled, key=lambda quad: float(weights[quad_mask(quad, weights.shape)].sum()))
+    quad = max(settled, key=lambda quad: float(weights[_mask(quad, weights)].sum()))
     reach = float(np.linalg.norm(np.ptp(quad, axis=0)))
     for candidate in (fit_sides(quad, outline, [band * reach for band in _OUTLINE_BANDS]), quad):
         try:
@@ -182,6 +182,11 @@ def _opened(region: np.ndarray) -> np.ndarray:
     return cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_OPEN, kernel).astype(bool)
 
 
+def _mask(quad: np.ndarray, of_map: np.ndarray) -> np.ndarray:
+    height, width = of_map.shape
+    return quad_mask(quad, (height, width))
+
+
 def _iou(a: np.ndarray, b: np.ndarray) -> float:
     union = np.count_nonzero(a | b)
     return np.count_nonzero(a & b) / union if union else 0.0
@@ -189,7 +194,7 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
 
 def _soft_iou(probability: np.ndarray, quad: np.ndarray) -> float:
     """IoU of a quad, in pixels of the map, and the map, each pixel counted by its probability."""
-    inside = quad_mask(quad, probability.shape)
+    inside = _mask(quad, probability)
     held = float(probability[inside].sum())
     return held / max(float(probability.sum()) + np.count_nonzero(inside) - held, 1e-6)
 

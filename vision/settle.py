@@ -48,7 +48,7 @@ def settle_quad(weights: np.ndarray, quad: np.ndarray) -> np.ndarray:
             (size, size),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=_BEYOND,
+            borderValue=(_BEYOND,),
         )
         starts, ends = _best_lines(own, margin)
         corners = _meetings(starts, ends)
