@@ -22,6 +22,7 @@ from unetlite.vision.settle import settle_quad
 _SPIKE_SHARE = 0.25  # of the region's mean width: narrower parts are no part of a card
 _FOUR_SIDED = 0.95  # IoU of a region and its quad, above which nothing lies beside the card or over it
 _LEVEL_SHIFTS = (-0.4, 0.0, 0.4, 0.7)  # of the way from the threshold to 0 or 1
+_SAME_PX = 0.5  # of the map: nearer quads are refined to the same one
 _OUTLINE_BANDS = (0.03, 0.015)  # shares of the quad's diagonal, pass by pass: level points that still speak for a side
 _WIDE_SEARCH_SHARE = 0.12  # of the card's width: twice `refine_quad`'s, for a map that is off
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
@@ -94,23 +95,22 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
         return Finding(None, 0.0)
     map_size_wh = (probability.shape[1], probability.shape[0])
     quad, is_clean = _outlined(probability, region, spec.threshold)
-    if is_clean:
+    if is_clean and quad is not None:
         finding = _finding(quad, probability, [region], placement, spec)
         return finding if finding.quad is None else replace(finding, quad=refine_quad(image, finding.quad).quad)
     best: tuple[float, np.ndarray] | None = None
-    regions = []
+    regions: list[np.ndarray] = []
+    tried: list[np.ndarray] = []
     for level in _levels(spec.threshold):
         region = largest_region(probability, level)
         if not _is_large_enough(region):
             continue
         regions.append(region)
         quad = _settled(probability, region, level)
-        if quad is None:
+        if quad is None or any(np.abs(quad - other).max() < _SAME_PX for other in tried):
             continue
-        try:
-            refinement = refine_quad(image, placement.to_image(quad, map_size_wh), search_share=_WIDE_SEARCH_SHARE)
-        except InvalidQuadError:
-            continue
+        tried.append(quad)
+        refinement = refine_quad(image, placement.to_image(quad, map_size_wh), search_share=_WIDE_SEARCH_SHARE)
         quad = _image_to_map(refinement.quad, placement, map_size_wh)
         score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4
         if best is None or score > best[0]:
@@ -123,7 +123,7 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
 def _finding(
     quad: np.ndarray, probability: np.ndarray, regions: list[np.ndarray], placement: Placement, spec: OutputSpec
 ) -> Finding:
-    inside = quad_mask(quad, probability.shape)
+    inside = _mask(quad, probability)
     area = np.count_nonzero(inside)
     if area == 0:
         return Finding(None, 0.0)
@@ -150,7 +150,7 @@ def _outlined(probability: np.ndarray, region: np.ndarray, level: float) -> tupl
     quad = fit_quad(level_points(probability, region, level))
     if quad is None:
         return None, False
-    return quad, _iou(quad_mask(quad, region.shape), region) >= _FOUR_SIDED
+    return quad, _iou(_mask(quad, region), region) >= _FOUR_SIDED
 
 
 def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.ndarray | None:
@@ -164,20 +164,15 @@ def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.nd
             starts.append(hull)
     near = cv2.dilate(region.astype(np.uint8), np.ones((3, 3), np.uint8))  # other regions have no say
     weights = probability * near - np.float32(level)
-    best: tuple[float, np.ndarray] | None = None
-    for start in starts:
-        for quad in (settle_quad(weights, start), start):
-            inside = float(weights[quad_mask(quad, weights.shape)].sum())
-            if best is None or inside > best[0]:
-                best = inside, quad
-    if best is None:
-        return None
-    reach = float(np.linalg.norm(np.ptp(best[1], axis=0)))
-    fitted = fit_sides(best[1], outline, [band * reach for band in _OUTLINE_BANDS])
-    try:
-        return as_quad(fitted)
-    except InvalidQuadError:
-        return order_corners(best[1])
+    settled = [settle_quad(weights, start) for start in starts]
+    quad = max(settled, key=lambda quad: float(weights[_mask(quad, weights)].sum()))
+    reach = float(np.linalg.norm(np.ptp(quad, axis=0)))
+    for candidate in (fit_sides(quad, outline, [band * reach for band in _OUTLINE_BANDS]), quad):
+        try:
+            return as_quad(candidate)
+        except InvalidQuadError:
+            continue
+    return None
 
 
 def _opened(region: np.ndarray) -> np.ndarray:
@@ -187,6 +182,11 @@ def _opened(region: np.ndarray) -> np.ndarray:
     return cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_OPEN, kernel).astype(bool)
 
 
+def _mask(quad: np.ndarray, of_map: np.ndarray) -> np.ndarray:
+    height, width = of_map.shape
+    return quad_mask(quad, (height, width))
+
+
 def _iou(a: np.ndarray, b: np.ndarray) -> float:
     union = np.count_nonzero(a | b)
     return np.count_nonzero(a & b) / union if union else 0.0
@@ -194,7 +194,7 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
 
 def _soft_iou(probability: np.ndarray, quad: np.ndarray) -> float:
     """IoU of a quad, in pixels of the map, and the map, each pixel counted by its probability."""
-    inside = quad_mask(quad, probability.shape)
+    inside = _mask(quad, probability)
     held = float(probability[inside].sum())
     return held / max(float(probability.sum()) + np.count_nonzero(inside) - held, 1e-6)
 

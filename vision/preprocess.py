@@ -13,6 +13,7 @@ import numpy as np
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.image import RgbImage
 
+_FARTHEST_SAMPLES = 1.25  # pixels between samples that stand for an area: at 2, stripes a pixel wide become broad ones
 LETTERBOX_GREY = 114  # neither card nor shadow; the value Ultralytics pads with
 
 
@@ -115,7 +116,8 @@ def preprocess_mask(mask: np.ndarray, spec: InputSpec) -> np.ndarray:
 
 
 def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:
-    inner = tuple(round(size * s) for size, s in zip(placement.image_size_wh, placement.scale_xy, strict=True))
+    (width, height), (scale_x, scale_y) = placement.image_size_wh, placement.scale_xy
+    inner = round(width * scale_x), round(height * scale_y)
     resized = _resized(image, inner)
     input_w, input_h = placement.input_size_wh
     if inner == (input_w, input_h):
@@ -130,14 +132,20 @@ def _resized(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     width, height = size_wh
     if width > image.shape[1] or height > image.shape[0]:
         return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR)
-    # OpenCV averages 2x2 blocks and interpolates in vector instructions, areas of a broken size one by one: so a
-    # camera frame takes a third of the time. Down to twice the size, blocks leave the areas the same but for rims.
+    # OpenCV averages 2x2 blocks and interpolates in vector instructions, areas of a broken size one by one. Down to
+    # twice the size, blocks leave the areas the same but for their rims.
     while min(image.shape[1] / width, image.shape[0] / height) >= 4 and not (image.shape[0] | image.shape[1]) & 1:
         image = _halved(image)
-    # Two samples an output pixel along each axis, no two pixels apart: each interpolated, they take in all pixels.
-    if all(2 <= have / want <= 4 for have, want in zip(image.shape[1::-1], size_wh, strict=True)):
-        return _halved(cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR))
-    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+    ratios = image.shape[1] / width, image.shape[0] / height
+    if min(ratios) < 2 or max(ratios) > 4 * _FARTHEST_SAMPLES:
+        return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
+    # An area as the mean of two or four interpolated samples along each axis, so near that no pixel falls between.
+    across, down = (2 if ratio <= 2 * _FARTHEST_SAMPLES else 4 for ratio in ratios)
+    samples = cv2.resize(image, (across * width, down * height), interpolation=cv2.INTER_LINEAR)
+    pairs = _halved(samples)
+    if pairs.shape[1::-1] == size_wh:
+        return pairs
+    return cv2.resize(pairs, size_wh, interpolation=cv2.INTER_LINEAR)  # halfway between two: their mean
 
 
 def _halved(image: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from unetlite.vision.quad import BEFORE, NEXT
 
 _STATIONS = 24  # cells of the unit square that the quad is warped to, and of a side
 _OFFSETS = 13  # places tried for either end of a side
-_REACHES = (0.45, 0.45, 0.2, 0.1)  # pass by pass, how far an end may move, as a share of the quad
+_REACHES = (0.45, 0.2, 0.08)  # pass by pass, how far an end may move, as a share of the quad
 _BEYOND = -0.3  # of the weights 0.5 a pixel: what lies beyond the map is less surely no document than what is seen
 _FARTHEST = 4.0  # map sizes: corners beyond come of sides that nearly line up
 _STILL_PX = 0.05
@@ -48,7 +48,7 @@ def settle_quad(weights: np.ndarray, quad: np.ndarray) -> np.ndarray:
             (size, size),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=_BEYOND,
+            borderValue=(_BEYOND,),
         )
         starts, ends = _best_lines(own, margin)
         corners = _meetings(starts, ends)

@@ -76,3 +76,13 @@ def test_halving_on_the_way_gives_the_same_averages() -> None:
 def test_bytes_become_the_real_range_that_the_network_saw() -> None:
     assert to_real(np.array([0, 255], np.uint8), InputSpec()).tolist() == [0.0, 1.0]
     assert to_real(np.array([0, 255], np.uint8), InputSpec(real_range=(-1.0, 1.0))).tolist() == [-1.0, 1.0]
+
+
+@pytest.mark.parametrize("size_wh", [(1920, 1080), (960, 540), (540, 960), (1280, 720), (640, 480)])
+def test_shrinking_averages_and_folds_no_fine_pattern_into_a_coarse_one(size_wh: tuple[int, int]) -> None:
+    stripes = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+    stripes[:, ::2] = 200
+    stripes[::2] += 50
+    fitted, _ = preprocess(stripes, InputSpec((256, 256)))
+    assert np.abs(fitted.astype(int) - 125).max() <= 40  # picking pixels would show 0 and 250
+    assert abs(fitted.mean() - 125) < 1

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from unetlite.vision.contract import InputSpec, OutputSpec
-from unetlite.vision.document import find_document
+from unetlite.vision.document import find_document, locate_document
 from unetlite.vision.errors import InvalidQuadError
+from unetlite.vision.mask import level_points
 from unetlite.vision.metrics import quad_iou
 from unetlite.vision.preprocess import place
 from unetlite.vision.quad import as_quad, crop_quad, fit_quad, order_corners, polygon_area, quad_mask
@@ -19,6 +20,10 @@ def find(mask: np.ndarray):
     placement = place((mask.shape[1], mask.shape[0]), InputSpec())
     soft = cv2.resize(mask.astype(np.float32), (256, 256), interpolation=cv2.INTER_AREA)
     return find_document(soft, placement, OutputSpec())
+
+
+def outline_of(mask: np.ndarray) -> np.ndarray:
+    return level_points(mask.astype(np.float32), mask.astype(bool), 0.5)
 
 
 def rounded(quad: np.ndarray, radius: int, shape_hw: tuple[int, int]) -> np.ndarray:
@@ -79,6 +84,42 @@ def test_nothing_a_crumb_and_a_disc_are_no_document() -> None:
     assert find(crumb).quad is None
     disc = cv2.circle(np.zeros((240, 320), np.uint8), (160, 120), 60, 1, -1).astype(bool)
     assert find(disc).confidence < find(quad_mask(CARD, (240, 320))).confidence - 0.1
+
+
+@pytest.mark.parametrize("pen", [((150, 20), (150, 80)), ((200, 10), (120, 90))])
+@pytest.mark.parametrize("toy_xy", [None, (150, 185)])
+def test_a_pen_and_a_toy_in_the_mask_do_not_bend_the_sides(pen: tuple, toy_xy: tuple[int, int] | None) -> None:
+    mask = quad_mask(CARD, (240, 320)).astype(np.uint8)
+    cv2.line(mask, *pen, 1, 14)
+    if toy_xy:
+        cv2.circle(mask, toy_xy, 30, 1, -1)
+    assert quad_iou(fit_quad(outline_of(mask)), CARD) < 0.8
+    finding = find(mask.astype(bool))
+    assert quad_iou(finding.quad, CARD) > 0.98
+    assert finding.confidence > 0.8
+
+
+@pytest.mark.parametrize("kind", ["clean", "spilled over"])
+def test_where_the_mask_spills_over_the_picture_chooses_the_quad(kind: str) -> None:
+    picture = np.full((480, 640, 3), (70, 60, 50), np.uint8)
+    picture[quad_mask(CARD * 2 + 0.5, (480, 640))] = (205, 200, 190)
+    probability = cv2.resize(quad_mask(CARD, (240, 320)).astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
+    if kind == "spilled over":  # a sheet of paper below the card, which the network takes for a document as well
+        sheet = quad_mask(np.array([[40, 150], [290, 150], [290, 225], [40, 225]]), (240, 320))
+        soft = cv2.resize(sheet.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA) * 0.65
+        probability = np.maximum(probability, soft)
+    placement = place((640, 480), InputSpec())
+    found = locate_document(picture, probability, placement, OutputSpec())
+    assert quad_iou(found.quad, CARD * 2 + 0.5) > 0.99
+    assert found.confidence > 0.8
+    if kind == "spilled over":
+        assert quad_iou(find_document(probability, placement, OutputSpec()).quad, CARD * 2 + 0.5) < 0.9
+
+
+def test_a_map_with_nothing_in_it_is_no_document_in_any_picture() -> None:
+    picture = np.full((480, 640, 3), 90, np.uint8)
+    found = locate_document(picture, np.zeros((64, 64), np.float32), place((640, 480), InputSpec()), OutputSpec())
+    assert found.quad is None and found.confidence == 0.0
 
 
 def test_a_full_picture_is_a_document_with_the_pictures_corners() -> None:
