@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unetlite.edge.remote_cli import benchmark_remote
 from unetlite.vision.cli import Command, Group, overwrite_option, progress, tell
 
 if TYPE_CHECKING:
@@ -130,6 +131,9 @@ def _load(model: Path, given: dict[str, Any]) -> Segmenter:
 @click.group(cls=Group, name="unet-benchmark", context_settings={"help_option_names": ["-h", "--help"]})
 def benchmark() -> None:
     """Measure models on this device, and compare devices."""
+
+
+benchmark.add_command(benchmark_remote)
 
 
 @benchmark.command(name="run")
