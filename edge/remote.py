@@ -96,15 +96,15 @@ def plan_errand(
     for text in (workdir, python or ""):
         if not text.isprintable():
             raise SettingsError(f"expected a path on the device without control characters, got {text!r}; rename it")
-    files = [] if wheel is None else [(f"unetlite/{wheel.name}", wheel)]
+    files = [] if wheel is None else [(f"sent/{wheel.name}", wheel)]
     names = []
     for number, model in enumerate(models):
         if model.suffix.lower() != ".tflite" or not model.is_file():
             raise ModelError(f"{model}: expected a .tflite file, which is what devices run; make one with unet-export")
-        names.append(f"unetlite/{number}/{model.name}")  # numbered: two folders may hold the same name
+        names.append(f"sent/{number}/{model.name}")  # numbered: two folders may hold the same name
         files.append((names[-1], model))
     _, samples = benchmark_samples(data, limit)
-    folder = f"unetlite/data/{data.resolve().name}"
+    folder = f"sent/data/{data.resolve().name}"
     files += [(f"{folder}/{path.relative_to(data).as_posix()}", path) for path in _sample_files(data, samples)]
     return Errand(
         tuple(files),
@@ -179,7 +179,8 @@ def _outcome(connection: Connection, errand: Errand, target: Path, said: Said) -
     if not tidy:
         warnings.append(f"{host}: {connection.folder} may still be there; remove it by hand")
     elif errand.keep and connection.folder:
-        warnings.append(f"{host}: kept {connection.folder}; its environment can be used again with --python")
+        again = "" if errand.python else f"; next time: --python {shlex.quote(connection.folder + '/venv/bin/python')}"
+        warnings.append(f"{host}: kept {connection.folder}{again}")
     said(host, "failed" if error else f"done: {target}")
     return Outcome(host, error, tuple(warnings))
 

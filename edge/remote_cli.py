@@ -6,6 +6,7 @@ Stands apart from the device's other commands because it runs where no model doe
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -92,7 +93,7 @@ def benchmark_remote(
         if outcome.error:
             tell(f"Error: {outcome.error}")
     if written:
-        tell(f"reports: {len(written)} of {len(hosts)}; next: unet-benchmark compare {' '.join(written)}")
+        tell(f"reports: {len(written)} of {len(hosts)}; next: unet-benchmark compare {shlex.join(written)}")
     if len(written) < len(hosts):
         ctx.exit(1)
 

@@ -49,13 +49,15 @@ export LC_ALL=C
 made=$(mktemp -d {base}/unetlite-XXXXXXXX) && folder=$(cd "$made" && pwd -P) && mkdir "$folder/tmp" || exit 1
 printf '%s %s\\n' {mark} "$folder"
 cat >/dev/null
-for attempt in 1 2 3; do
+for attempt in 1 2 3 4 5; do
+    busy=false
     for entry in /proc/[0-9]*; do
         case $(readlink "$entry/cwd") in
-            "$folder"|"$folder"/*) kill -KILL "${{entry#/proc/}}" ;;
+            "$folder"|"$folder"/*) kill -KILL "${{entry#/proc/}}" && busy=true ;;
         esac
     done 2>/dev/null
-    {keep} || rm -rf -- "$folder" 2>/dev/null && exit 0
+    {keep} || rm -rf -- "$folder" 2>/dev/null || busy=true
+    $busy || exit 0
     sleep 1
 done
 exit 1
