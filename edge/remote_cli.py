@@ -59,8 +59,8 @@ def benchmark_remote(
 
     A host is what `ssh HOST` takes, with your own configuration and keys; it must let you in without a question.
     Models, pictures and a wheel are copied into a new folder on each device, which is removed in the end, also after
-    Ctrl-C. RUN_OPTIONS are options of `unet-benchmark run`, such as --limit 50 or --threads 4. A device that fails
-    does not stop the others; the exit status is 1 at the end.
+    Ctrl-C. Paths on a device start at its home folder. RUN_OPTIONS are options of `unet-benchmark run`, such as
+    --limit 50. A device that fails does not stop the others; the exit status is 1 at the end.
     """
     from unetlite.edge.remote import measure_devices, plan_errand
     from unetlite.edge.remote_wheel import check_wheel, pack_wheel

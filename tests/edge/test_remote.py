@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import shlex
 import shutil
 import signal
@@ -104,13 +104,14 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
         "unknown": (ports[0], "mine", "nothing"),
         "changed": (ports[0], "mine", "changed"),
     }
+    user = pwd.getpwuid(os.getuid()).pw_name
     (folder / "ssh_config").write_text(
         "".join(
             f"Host {host}\n HostName 127.0.0.1\n Port {port}\n IdentityFile {folder}/{key}\n"
             f" UserKnownHostsFile {folder}/{hosts_file}\n"
             for host, (port, key, hosts_file) in hosts.items()
         )
-        + f"Host *\n User {getpass.getuser()}\n IdentitiesOnly yes\n IdentityAgent none\n GlobalKnownHostsFile none\n"
+        + f"Host *\n User {user}\n IdentitiesOnly yes\n IdentityAgent none\n GlobalKnownHostsFile none\n"
     )
     log = folder / "sshd.log"
     with open(log, "wb") as errors:
@@ -130,7 +131,7 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait_for(holds: Callable[[], bool], seconds: float = 60) -> None:
+def _wait_for(holds: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "waited in vain"
