@@ -28,6 +28,7 @@ from unetlite.edge.segmenter import shipped_model
 from unetlite.vision.image import write_image
 
 COMMAND = [sys.executable, "-c", "from unetlite.edge.cli import benchmark; benchmark(prog_name='unet-benchmark')"]
+BRIEF = ("--threads", "1")  # for `unet-benchmark run`: these tests are not about its numbers
 ODD = """it's a "folder" with $HOME & `ls`; é"""  # for every path that passes the remote shell
 
 
@@ -153,7 +154,7 @@ def remote(device: Device, data: Path, folder: Path, *options: str, hosts: tuple
     """The command line."""
     named = [word for host in hosts for word in ("--host", host)]
     config = ["--ssh-config", str(device.config)]
-    return [*COMMAND, "remote", *named, *config, "--data", str(data), "--to", str(folder), *options]
+    return [*COMMAND, "remote", *named, *config, "--data", str(data), "--to", str(folder), *BRIEF, *options]
 
 
 def ended(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -207,6 +208,7 @@ def test_only_what_is_measured_on_is_copied_and_run_gets_its_options(
     assert device.leftovers() == []
 
 
+@pytest.mark.timeout(900)  # pip is slow on a busy machine
 def test_a_device_without_unetlite_gets_it_in_an_environment_of_its_own(
     device: Device, pictures: Path, tmp_path: Path
 ) -> None:
@@ -218,6 +220,7 @@ def test_a_device_without_unetlite_gets_it_in_an_environment_of_its_own(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_what_pip_cannot_find_is_told_with_the_way_out(device: Device, pictures: Path, tmp_path: Path) -> None:
     packed = pack_wheel(tmp_path)
     wheel = tmp_path / "wanting" / packed.name
