@@ -28,7 +28,7 @@ from unetlite.edge.segmenter import shipped_model
 from unetlite.vision.image import write_image
 
 COMMAND = [sys.executable, "-c", "from unetlite.edge.cli import benchmark; benchmark(prog_name='unet-benchmark')"]
-BRIEF = ("--threads", "1")  # for `unet-benchmark run`: these tests are not about its numbers
+BRIEF = ("--threads", "1", "--rounds", "2")  # for `unet-benchmark run`: these tests are not about its numbers
 ODD = """it's a "folder" with $HOME & `ls`; é"""  # for every path that passes the remote shell
 
 
