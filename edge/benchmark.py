@@ -5,9 +5,7 @@ Stands apart from the report: this measures, `report.py` compares what was measu
 
 from __future__ import annotations
 
-import hashlib
-import resource
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,21 +13,33 @@ from typing import Any
 
 import numpy as np
 
+from unetlite.edge.benchmark_conditions import read_conditions
+from unetlite.edge.benchmark_gemm import DTYPES, gemm_model
+from unetlite.edge.benchmark_memory import measure_start
+from unetlite.edge.benchmark_pictures import benchmark_samples, data_record, read_picture, relative_name
+from unetlite.edge.benchmark_rounds import ROUND_IMAGES, Contestant, Gemm, Watched, time_in_rounds
+from unetlite.edge.benchmark_watch import DeviceState, read_state, state_record
+from unetlite.edge.benchmark_work import Work, count_work
+from unetlite.edge.benchmark_worst import worst_pictures
 from unetlite.edge.delegation import Delegation, delegated_ops
-from unetlite.edge.device import Throttling, device_record, read_temperature_c, read_throttling
-from unetlite.edge.latency import summarise
-from unetlite.edge.runtime import installed_version
-from unetlite.edge.scores import Scores, true_quad
-from unetlite.edge.segmenter import KERAS_SUFFIXES, Segmenter
-from unetlite.vision.dataset import Sample, Truth, find_samples, read_truth, split_folder
+from unetlite.edge.device import device_record
+from unetlite.edge.latency import percentiles, summarise, total_ms
+from unetlite.edge.runtime import installed_version, make_interpreter
+from unetlite.edge.scores import Scores
+from unetlite.edge.segmenter import KERAS_SUFFIXES, Segmenter, load_segmenter
+from unetlite.vision.dataset import Sample
 from unetlite.vision.files import sha256_of
 from unetlite.vision.image import RgbImage, read_image
-from unetlite.vision.quad import Quad
 
 REPORT_FORMAT = "unetlite-benchmark"
-REPORT_VERSION = 1
-WARM_UP = 3  # calls of each model before anything is timed: kernels choose and pack their weights
-ROUND_IMAGES = 4  # per model before the next one's turn: heat and other load then meet all models alike
+REPORT_VERSION = 2
+ROUNDS = 50
+
+Track = Callable[[Sequence[Any], str], Iterable[Any]]
+
+
+def _untracked(items: Sequence[Any], what: str) -> Iterable[Any]:
+    return items
 
 
 @dataclass
@@ -39,132 +49,152 @@ class _Entrant:
     path: Path
     segmenter: Segmenter
     scores: Scores
-    first_invoke_ms: float = 0.0
-    latencies: list[Any] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Picture:
-    name: str
-    image: RgbImage
-    truth: dict[int, Truth]  # by number of classes
-    quad: Quad | None
-
-
-def benchmark_samples(data: Path, limit: int | None) -> tuple[Path, list[Sample]]:
-    """The samples to measure on: of a prepared data set its `test/`; `limit` of them, spread evenly.
-
-    Returns:
-        The folder that names are relative to, and the samples in order of path.
-
-    Raises:
-        DatasetError, GroundTruthError: as `find_samples`.
-    """
-    root = split_folder(data, "test")
-    samples = find_samples(root)
-    if limit is not None and limit < len(samples):
-        samples = [samples[i] for i in np.linspace(0, len(samples) - 1, limit).round().astype(int)]
-    return root, samples
+    work: Work | None
+    contestants: list[Contestant] = field(default_factory=list)  # by number of threads
+    starts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def run_benchmark(
     models: Sequence[tuple[Path, Segmenter]],
     data: Path,
     *,
-    threads: int,
+    threads: Sequence[int] = (1,),
     limit: int | None = None,
-    repeat: int = 1,
+    rounds: int = ROUNDS,
     threshold: float = 0.9,
-    track: Callable[[list[list[Sample]]], Iterable[list[Sample]]] = iter,
+    pictures: bool = False,
+    look: Callable[[], DeviceState] = read_state,
+    track: Track = _untracked,
 ) -> dict[str, Any]:
-    """Measure models side by side.
-
-    The models take turns after every few pictures, and each turn begins with an untimed call, so that ratios
-    between them hold although a device warms up.
+    """Measure models side by side: first what they answer, then how long they take.
 
     Args:
-        models: path and segmenter of each.
+        models: path and segmenter of each, loaded with the first of `threads`.
         data: a data set as `find_samples` reads it, or a prepared one.
-        threads: what the segmenters were loaded with.
+        threads: each model is timed with each of these numbers.
         limit: pictures to use, spread evenly; None takes all.
-        repeat: how often each picture is timed.
+        rounds: in each, every model times the same `ROUND_IMAGES` frames.
         threshold: pictures of lower IoU are listed.
-        track: wraps the rounds, to show progress.
+        pictures: put small overlays of the worst pictures into the report.
+        look: at the device; for tests.
+        track: wraps what takes long, with a word for it, to show progress.
 
     Returns:
-        The report, fit for JSON.
+        The report, fit for JSON; `benchmark.schema.json` describes it.
 
     Raises:
         DatasetError, GroundTruthError, ImageError: the data set is not whole.
+        ModelError: a model that cannot be run again in a process of its own.
     """
     root, samples = benchmark_samples(data, limit)
+    names = [relative_name(sample.image, root) for sample in samples]
+    conditions = read_conditions(root, names)
     entrants = [
-        _Entrant(path, segmenter, Scores(segmenter.contract.output.class_names)) for path, segmenter in models
+        _Entrant(path, segmenter, Scores(segmenter.contract.output.class_names), _work(path))
+        for path, segmenter in models
     ]
-    class_counts = {len(entrant.scores.class_names) for entrant in entrants}
-    device, before = device_record(), read_throttling()
-    rounds = [samples[i : i + ROUND_IMAGES] for i in range(0, len(samples), ROUND_IMAGES)]
-    warm = False
-    for group in track(rounds):
-        pictures = [read_picture(sample, root, class_counts) for sample in group]
-        for entrant in entrants:
-            _take_turn(entrant, pictures, repeat, WARM_UP if not warm else 1)
-        warm = True
-    slowed = _slowed(before, read_throttling())
+    device, before = device_record(), look()
+    _score(entrants, samples, root, track)
+    size_wh = _frame_size(samples)
+    for entrant in track(entrants, "starts"):
+        for count in threads if entrant.work else (None,):
+            entrant.starts.append(measure_start(entrant.path, entrant.segmenter, count or 1, size_wh))
+            entrant.contestants.append(Contestant(_loaded(entrant, count, threads[0]), count))
+    gemms = _gemms(entrants, threads)
+    watched = time_in_rounds(
+        [contestant for entrant in entrants for contestant in entrant.contestants],
+        gemms,
+        lambda number: _round_pictures(samples, number),
+        rounds,
+        look=look,
+        track=lambda numbers: track(numbers, "rounds"),
+    )
+    after = look()
+    scored = [(entrant.path.name, entrant.segmenter, entrant.scores) for entrant in entrants]
+    peaks = {(gemm.runtime, gemm.threads, gemm.dtype): gemm.record() for gemm in gemms}
     return {
         "format": REPORT_FORMAT,
         "version": REPORT_VERSION,
+        "emulated": False,
         "unetlite": installed_version("unetlite"),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "device": {**device, "temperature_after_c": read_temperature_c()},
-        "data": _data_record(root, data, samples),
-        "runs": [_run_record(entrant, threads, repeat, threshold, slowed) for entrant in entrants],
+        "device": {
+            **device,
+            "temperature_after_c": after.temperature_c,
+            "before": state_record(before),
+            "after": state_record(after),
+        },
+        "data": data_record(root, data, samples),
+        "rounds": {"count": rounds, "frames": ROUND_IMAGES, "frame_size_wh": list(size_wh)},
+        "gemm": list(peaks.values()),
+        "runs": [
+            {
+                **_model_record(entrant, threshold, conditions),
+                **_time_record(entrant, contestant, start, watched, peaks),
+                **_watch_record(watched, before),
+            }
+            for entrant in entrants
+            for contestant, start in zip(entrant.contestants, entrant.starts, strict=True)
+        ],
+        "worst": worst_pictures(scored, samples, root, draw=pictures),
     }
 
 
-def _take_turn(entrant: _Entrant, pictures: Sequence[_Picture], repeat: int, untimed: int) -> None:
-    for _ in range(untimed):
-        latency_ms = entrant.segmenter(pictures[0].image).latency_ms
-        entrant.first_invoke_ms = entrant.first_invoke_ms or latency_ms["invoke"]
-    for picture in pictures:
-        for count in range(repeat):
-            segmentation = entrant.segmenter(picture.image)
-            entrant.latencies.append(segmentation.latency_ms)
-            if count == 0:
-                truth = picture.truth[len(entrant.scores.class_names)]
-                entrant.scores.add(picture.name, segmentation, truth, picture.quad)
+def _work(path: Path) -> Work | None:
+    """None of a Keras model: it has no file of layers that a device would run."""
+    return None if path.suffix.lower() in KERAS_SUFFIXES else count_work(path.read_bytes(), str(path))
 
 
-def read_picture(sample: Sample, root: Path, class_counts: set[int]) -> _Picture:
-    image = read_image(sample.image)
-    height, width = image.shape[:2]
-    truth = {count: read_truth(sample, (height, width), count) for count in class_counts}
-    return _Picture(relative_name(sample.image, root), image, truth, true_quad(truth[min(class_counts)]))
+def _score(entrants: Sequence[_Entrant], samples: Sequence[Sample], root: Path, track: Track) -> None:
+    class_counts = {len(entrant.scores.class_names) for entrant in entrants}
+    for sample in track(samples, "pictures"):
+        picture = read_picture(sample, root, class_counts)
+        for entrant in entrants:
+            truth = picture.truth[len(entrant.scores.class_names)]
+            entrant.scores.add(picture.name, entrant.segmenter(picture.image), truth, picture.quad)
 
 
-def relative_name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+def _frame_size(samples: Sequence[Sample]) -> tuple[int, int]:
+    height, width = read_image(samples[0].image).shape[:2]
+    return width, height
 
 
-def _slowed(before: Throttling | None, after: Throttling | None) -> bool | None:
-    if before is None or after is None:
-        return None
-    return before.slowed or after.slowed
+def _loaded(entrant: _Entrant, threads: int | None, loaded_with: int) -> Segmenter:
+    if threads in (None, loaded_with):
+        return entrant.segmenter
+    contract = entrant.segmenter.contract
+    return load_segmenter(
+        entrant.path,
+        threads=threads,
+        runtime=entrant.segmenter.runtime.name,
+        input_range=contract.input.real_range,
+        fit=contract.input.fit,
+        threshold=contract.output.threshold,
+        labels=contract.output.class_names,
+    )
 
 
-def _data_record(root: Path, data: Path, samples: Sequence[Sample]) -> dict[str, Any]:
-    """What was measured on: contents by hash, so that reports of two devices can be told to be of one data set."""
-    digest, size = hashlib.sha256(), 0
-    for sample in samples:
-        for path in (sample.image, sample.mask, sample.polygon):
-            if path is not None:
-                digest.update(f"{relative_name(path, root)}\0{sha256_of(path)}\n".encode())
-                size += path.stat().st_size
-    return {"name": data.resolve().name, "images": len(samples), "bytes": size, "sha256": digest.hexdigest()}
+def _gemms(entrants: Sequence[_Entrant], threads: Sequence[int]) -> list[Gemm]:
+    runtimes = sorted({entrant.segmenter.runtime.name for entrant in entrants if entrant.work})
+    gemms = []
+    for runtime in runtimes:
+        for dtype in DTYPES:
+            for count in threads:
+                interpreter, _ = make_interpreter(gemm_model(dtype), threads=count, runtime=runtime)
+                source = interpreter.get_input_details()[0]
+                interpreter.set_tensor(source["index"], np.ones(source["shape"], dtype))
+                gemms.append(Gemm(interpreter, runtime, count, dtype))
+    return gemms
 
 
-def _run_record(
-    entrant: _Entrant, threads: int, repeat: int, threshold: float, slowed: bool | None
+def _round_pictures(samples: Sequence[Sample], number: int) -> list[RgbImage]:
+    """Other pictures each round, so that the figures are of the data set and not of four pictures of it."""
+    places = (np.arange(ROUND_IMAGES) + number * ROUND_IMAGES) % len(samples)
+    return [read_image(samples[place].image) for place in places]
+
+
+def _model_record(
+    entrant: _Entrant, threshold: float, conditions: Mapping[tuple[str, str], list[str]]
 ) -> dict[str, Any]:
     interpreter = getattr(entrant.segmenter.network, "interpreter", None)
     delegation = Delegation() if interpreter is None else delegated_ops(interpreter)
@@ -177,19 +207,63 @@ def _run_record(
         **entrant.scores.summary(),
         "threshold": threshold,
         "below_threshold": entrant.scores.below(threshold),
-        "latency_ms": summarise(entrant.latencies),
-        "repeat": repeat,
-        "first_invoke_ms": round(entrant.first_invoke_ms, 3),
-        "threads": None if interpreter is None else threads,  # Keras takes what it finds
+        "conditions": [
+            {"condition": column, "value": value, **entrant.scores.only(set(names)).quad_summary()}
+            for (column, value), names in conditions.items()
+        ],
         "runtime": runtime.name,
         "runtime_version": runtime.version,
         "model_bytes": entrant.path.stat().st_size,
-        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # of all models in this process
         "total_ops": delegation.total_ops,
         "delegated_ops": delegation.delegated_ops,
         "partitions": delegation.partitions,
         "undelegated_ops": None if delegation.undelegated is None else list(delegation.undelegated),
-        "throttled": slowed,
+        "gmac": None if entrant.work is None else round(entrant.work.macs / 1e9, 6),
+    }
+
+
+def _time_record(
+    entrant: _Entrant,
+    contestant: Contestant,
+    start: Mapping[str, Any],
+    watched: Sequence[Watched],
+    peaks: Mapping[tuple[str, int, str], Mapping[str, Any]],
+) -> dict[str, Any]:
+    medians = [float(np.median([total_ms(frame) for frame in frames])) for frames in contestant.rounds]
+    clean = [watch.clean for watch in watched] if any(watch.clean for watch in watched) else [True] * len(watched)
+    frames = [frame for frames, good in zip(contestant.rounds, clean, strict=True) if good for frame in frames]
+    latency_ms = summarise(frames)
+    middle = percentiles([m for m, good in zip(medians, clean, strict=True) if good], (25, 50, 75))
+    record: dict[str, Any] = {
+        "threads": contestant.threads,
+        "latency_ms": latency_ms,
+        "instructions": None,
+        "frames": len(frames),
+        "round_total_ms": [round(m, 3) for m in medians],
+        "round_clean": [watch.clean for watch in watched],
+        # Half of the rounds' medians lie within this share of their median.
+        "spread": round((middle["p75"] - middle["p25"]) / middle["p50"], 4),
+        **start,
+        "gmac_per_s": None,
+        "peak_share": None,
+    }
+    if entrant.work is not None and contestant.threads is not None:
+        peak = peaks[entrant.segmenter.runtime.name, contestant.threads, entrant.work.dtype]
+        speed = entrant.work.macs / latency_ms["invoke"]["p50"] / 1e6
+        record["gmac_per_s"] = round(speed, 3)
+        record["peak_share"] = round(speed / peak["gmac_per_s"], 4)
+    return record
+
+
+def _watch_record(watched: Sequence[Watched], before: DeviceState) -> dict[str, Any]:
+    throttled = sorted({reason for watch in watched for reason in watch.throttled})
+    moved = sorted({reason for watch in watched for reason in watch.moved})
+    # A device that has no such sensor cannot say that it was not throttled.
+    tells = before.throttling is not None or before.throttle_count is not None
+    return {
+        "throttled": bool(throttled) if throttled or tells else None,
+        "valid": not (throttled or moved),
+        "invalid_because": [*(f"throttled: {reason}" for reason in throttled), *moved],
     }
 
 

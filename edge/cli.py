@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unetlite.edge.remote_cli import benchmark_remote
 from unetlite.vision.cli import Command, Group, overwrite_option, progress, tell
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ def model_options(command: _F) -> _F:
     """How a model is run, and what it may leave unsaid about itself."""
     for option in reversed(
         [
-            click.option("--threads", type=click.IntRange(1, 64), default=1, help="Threads of the interpreter."),
             click.option(
                 "--input-range",
                 type=float,
@@ -54,6 +54,7 @@ def model_options(command: _F) -> _F:
 @click.option("--crop-out", type=PATH, help="File or folder for the flattened documents.")
 @click.option("--overlay-out", type=PATH, help="File or folder for pictures with mask, quad and confidence drawn in.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a picture.")
+@click.option("--threads", type=click.IntRange(1, 64), default=1, help="Threads of the interpreter.")
 @model_options
 @click.option("--threshold", type=float, help="Probability from which on a pixel is document, likewise.")
 @overwrite_option
@@ -132,6 +133,46 @@ def benchmark() -> None:
     """Measure models on this device, and compare devices."""
 
 
+benchmark.add_command(benchmark_remote)
+
+
+class _Threads(click.ParamType):
+    name = "N,N"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = value.split(",")
+        if not all(part.strip().isdecimal() and 1 <= int(part) <= 64 for part in parts):
+            self.fail(f"expected numbers of threads such as 1,2,4, got {value!r}", param, ctx)
+        return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def limit_options(command: _F) -> _F:
+    """What makes a benchmark fail in someone's own checks."""
+    for option in reversed(
+        [
+            click.option("--against", type=PATH, metavar="BASELINE", help="Exit 3 where this report was better."),
+            click.option(
+                "--max-iou-loss",
+                type=click.FloatRange(0, 1),
+                default=0.01,
+                show_default=True,
+                help="With --against: IoU and quad IoU that a model may lose.",
+            ),
+            click.option(
+                "--max-slowdown",
+                type=click.FloatRange(1),
+                default=1.2,
+                show_default=True,
+                help="With --against: times the baseline's median that a frame may take.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
 @benchmark.command(name="run")
 @click.option(
     "--model",
@@ -143,29 +184,48 @@ def benchmark() -> None:
 @click.option("--data", type=PATH, required=True, help="MIDV layout, images/ beside masks/, or a split (its test/).")
 @click.option("--report", type=PATH, required=True, help="The JSON report to write.")
 @click.option("--limit", type=click.IntRange(1), help="Use so many pictures, spread evenly over the data set.")
-@click.option("--repeat", type=click.IntRange(1), default=1, help="How often each picture is timed.")
+@click.option(
+    "--threads",
+    type=_Threads(),
+    help="Time each model with these numbers of threads.  [default: those of 1,2,4 that there are cores for]",
+)
+@click.option("--rounds", type=click.IntRange(1), default=50, help="Rounds of timing; every model has a turn in each.")
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.9, help="List the pictures of lower IoU.")
 @click.option("--low-iou-out", type=PATH, help="Folder for overlays of the pictures below --threshold.")
+@click.option("--pictures", is_flag=True, help="Put small overlays of the worst pictures into the report.")
+@limit_options
 @model_options
 @overwrite_option
+@click.pass_context
 def benchmark_run(
+    ctx: click.Context,
     models: tuple[Path, ...],
     data: Path,
     report: Path,
     limit: int | None,
-    repeat: int,
+    threads: tuple[int, ...] | None,
+    rounds: int,
     threshold: float,
     low_iou_out: Path | None,
+    pictures: bool,
+    against: Path | None,
+    max_iou_loss: float,
+    max_slowdown: float,
     overwrite: bool,
     **given: Any,
 ) -> None:
-    """Measure IoU and latency of models over one data set on this device.
+    """Measure IoU, latency and memory of models over one data set on this device.
 
-    The options on a model's contract hold for every model of the run.
+    Models take turns in rounds, so that their ratios hold while the device drifts. Rounds in which the device was
+    throttled, or its governor moved, are left out and their run is marked invalid. The options on a model's contract
+    hold for every model of the run.
     """
+    import os
+
     from unetlite.edge.benchmark import run_benchmark
+    from unetlite.edge.benchmark_tables import run_lines, text_table
     from unetlite.edge.low_iou import check_low_iou_folder, write_low_iou_overlays
-    from unetlite.edge.report import table_rows, text_table
+    from unetlite.edge.report import read_report, table_rows
     from unetlite.edge.segmenter import chosen_model
     from unetlite.vision.errors import OutputError
     from unetlite.vision.files import write_json
@@ -174,63 +234,109 @@ def benchmark_run(
         raise OutputError(f"{report}: expected a new file, but it exists; choose another name or pass --overwrite")
     if low_iou_out is not None:
         check_low_iou_folder(low_iou_out, overwrite=overwrite)
+    baseline = None if against is None else (against.name, read_report(against))
+    if threads is None:
+        cores = len(os.sched_getaffinity(0))
+        threads = tuple(count for count in (1, 2, 4) if count <= cores)
     paths = [chosen_model(model) for model in models or (None,)]
-    loaded = [(path, _load(path, given)) for path in paths]
+    loaded = [(path, _load(path, {**given, "threads": threads[0]})) for path in paths]
 
-    def track(rounds: list[Any]) -> Any:
-        with progress(rounds, "rounds", len(rounds)) as shown:
+    def track(items: Any, what: str) -> Any:
+        with progress(items, what, len(items)) as shown:
             yield from shown
 
     content = run_benchmark(
-        loaded, data, threads=given["threads"], limit=limit, repeat=repeat, threshold=threshold, track=track
+        loaded, data, threads=threads, limit=limit, rounds=rounds, threshold=threshold, pictures=pictures, track=track
     )
     write_json(report, content, overwrite=overwrite)
     click.echo(text_table(table_rows([(report.name, content)])))
-    for run in content["runs"]:
-        below = run["below_threshold"]
-        click.echo(f"{run['model']}: {len(below)} of {run['images']} pictures below IoU {threshold:g}")
-        for entry in below:
-            click.echo(f"  {entry['iou']:.3f}  {entry['image']}")
-        if run["throttled"]:
-            tell("Warning: the device was throttled: power supply or cooling; see unet-doctor")
+    for line in run_lines(content):
+        click.echo(line)
+    for reason in sorted({reason for run in content["runs"] for reason in run["invalid_because"]}):
+        tell(f"Warning: these runs are invalid: {reason}; see unet-doctor, and run again")
     if low_iou_out is not None:
         count = write_low_iou_overlays(content, loaded, data, low_iou_out)
         tell(f"{count} overlays written to {low_iou_out}")
     tell(f"{report} written; next: unet-benchmark compare {report} --html report.html")
+    if baseline is not None:
+        _judge(ctx, [(report.name, content)], baseline, max_iou_loss, max_slowdown)
+
+
+def _judge(
+    ctx: click.Context,
+    reports: list[tuple[str, dict[str, Any]]],
+    baseline: tuple[str, dict[str, Any]],
+    max_iou_loss: float,
+    max_slowdown: float,
+) -> None:
+    """Say how the reports do against a baseline; exit 3 where they lose too much."""
+    from unetlite.edge.benchmark_choice import judge_against
+    from unetlite.edge.report import table_rows
+
+    verdicts = judge_against(
+        table_rows(reports), table_rows([baseline]), max_iou_loss=max_iou_loss, max_slowdown=max_slowdown
+    )
+    for verdict in verdicts:
+        click.echo(str(verdict))
+    if any(verdict.losses for verdict in verdicts):
+        ctx.exit(3)
 
 
 @benchmark.command(name="compare")
 @click.argument("reports", type=PATH, nargs=-1, required=True, metavar="REPORT...")
-@click.option("--html", "html_out", type=PATH, help="Also write the table as an HTML page.")
-@click.option("--markdown", "markdown_out", type=PATH, help="Also write it as Markdown.")
+@click.option("--html", "html_out", type=PATH, help="Also write a page with charts, conditions and worst pictures.")
+@click.option("--markdown", "markdown_out", type=PATH, help="Also write the table as Markdown.")
 @click.option("--csv", "csv_out", type=PATH, help="Also write it as CSV.")
+@click.option("--max-ms", type=click.FloatRange(0, min_open=True), help="Recommend a model within this median a frame.")
+@click.option("--min-iou", type=click.FloatRange(0, 1), help="Recommend a model of at least this quad IoU.")
+@limit_options
 @overwrite_option
+@click.pass_context
 def benchmark_compare(
+    ctx: click.Context,
     reports: tuple[Path, ...],
     html_out: Path | None,
     markdown_out: Path | None,
     csv_out: Path | None,
+    max_ms: float | None,
+    min_iou: float | None,
+    against: Path | None,
+    max_iou_loss: float,
+    max_slowdown: float,
     overwrite: bool,
 ) -> None:
-    """Put the reports of one or more devices into one table."""
+    """Put the reports of one or more devices into one table, and choose which model goes where."""
+    from unetlite.edge.benchmark_choice import Budget, recommend
+    from unetlite.edge.benchmark_tables import csv_table, markdown_table, text_table
     from unetlite.edge.html_report import html_page
-    from unetlite.edge.report import csv_table, data_warning, markdown_table, read_report, table_rows, text_table
+    from unetlite.edge.report import read_report, report_warnings, table_rows
     from unetlite.vision.errors import OutputError
     from unetlite.vision.files import write_text
 
-    writers = ((html_out, html_page), (markdown_out, markdown_table), (csv_out, csv_table))
-    for target, _ in writers:
+    for target in (html_out, markdown_out, csv_out):
         if target is not None and target.exists() and not overwrite:
             raise OutputError(f"{target}: expected a new file, but it exists; choose another name or pass --overwrite")
-    rows = table_rows([(path.name, read_report(path)) for path in reports])
+    content = [(path.name, read_report(path)) for path in reports]
+    baseline = None if against is None else (against.name, read_report(against))
+    budget = None if max_ms is None and min_iou is None else Budget(max_ms, min_iou)
+    rows = table_rows(content)
     click.echo(text_table(rows))
-    warning = data_warning(rows)
-    if warning:
+    for warning in report_warnings(content):
         tell(f"Warning: {warning}")
-    for target, write in writers:
+    if budget is not None:
+        for choice in recommend(rows, budget):
+            click.echo(str(choice))
+    written = (
+        (html_out, lambda: html_page(content, budget)),
+        (markdown_out, lambda: markdown_table(rows)),
+        (csv_out, lambda: csv_table(rows)),
+    )
+    for target, write in written:
         if target is not None:
-            write_text(target, write(rows), overwrite=overwrite)
+            write_text(target, write(), overwrite=overwrite)
             tell(f"{target} written ({target.stat().st_size} bytes)")
+    if baseline is not None:
+        _judge(ctx, content, baseline, max_iou_loss, max_slowdown)
 
 
 @click.command(cls=Command, name="unet-doctor")

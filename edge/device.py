@@ -18,7 +18,7 @@ import numpy as np
 
 from unetlite.edge.runtime import RUNTIMES, installed_version
 
-_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+_THROTTLED = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
 # Packages that provide a runtime under another name than its own.
 _DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu")}
 
@@ -41,7 +41,8 @@ _THROTTLE_BITS = ("under-voltage", "frequency capped", "throttled", "soft temper
 
 def read_throttling(root: Path = Path("/")) -> Throttling | None:
     """The firmware's word on throttling; None where there is no such firmware."""
-    text = _read(root / _THROTTLED)
+    # The Pi 5 names the same node after its bus address.
+    text = next(filter(None, map(read_text, sorted(root.glob(_THROTTLED)))), None)
     if text is None:
         return None
     try:
@@ -57,7 +58,7 @@ def read_temperature_c(root: Path = Path("/")) -> float | None:
     """The processor's temperature; of several zones the one that names the CPU or SoC, else the hottest."""
     zones = []
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        kind, value = _read(zone / "type"), _read(zone / "temp")
+        kind, value = read_text(zone / "type"), read_text(zone / "temp")
         if value is not None and value.lstrip("-").isdigit():
             named = kind is not None and any(part in kind.lower() for part in ("cpu", "soc", "pkg"))
             zones.append((named, int(value) / 1000.0))
@@ -76,7 +77,7 @@ def device_record(root: Path = Path("/")) -> dict[str, Any]:
         "cpu": _cpu_name(root),
         "architecture": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "governor": _read(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": read_governor(root),
         "max_mhz": _max_mhz(root),
         "memory_bytes": _memory_bytes(root),
         "os": _os_name(root),
@@ -92,9 +93,14 @@ def device_record(root: Path = Path("/")) -> dict[str, Any]:
     }
 
 
+def read_governor(root: Path = Path("/")) -> str | None:
+    """The rule by which the first processor core's clock moves, for example "ondemand"."""
+    return read_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
 def board_model(root: Path = Path("/")) -> str | None:
     """The board's name as its device tree states it, for example "Raspberry Pi 5 Model B Rev 1.0"."""
-    return _read(root / "proc/device-tree/model") or _read(root / "sys/firmware/devicetree/base/model")
+    return read_text(root / "proc/device-tree/model") or read_text(root / "sys/firmware/devicetree/base/model")
 
 
 def _runtime_version(name: str) -> str | None:
@@ -104,7 +110,7 @@ def _runtime_version(name: str) -> str | None:
 
 def _cpu_name(root: Path) -> str | None:
     fields: dict[str, str] = {}
-    for line in (_read(root / "proc/cpuinfo") or "").splitlines():
+    for line in (read_text(root / "proc/cpuinfo") or "").splitlines():
         key, _, value = line.partition(":")
         fields.setdefault(key.strip(), value.strip())
     if fields.get("model name"):
@@ -118,25 +124,26 @@ _ARM_PARTS = {"0xc07": "Cortex-A7", "0xd03": "Cortex-A53", "0xd08": "Cortex-A72"
 
 
 def _max_mhz(root: Path) -> int | None:
-    text = _read(root / "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq")
+    text = read_text(root / "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq")
     return int(text) // 1000 if text is not None and text.isdigit() else None
 
 
 def _memory_bytes(root: Path) -> int | None:
-    for line in (_read(root / "proc/meminfo") or "").splitlines():
+    for line in (read_text(root / "proc/meminfo") or "").splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) * 1024
     return None
 
 
 def _os_name(root: Path) -> str | None:
-    for line in (_read(root / "etc/os-release") or "").splitlines():
+    for line in (read_text(root / "etc/os-release") or "").splitlines():
         if line.startswith("PRETTY_NAME="):
             return line.partition("=")[2].strip('"')
     return None
 
 
-def _read(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
+    """A file's text without the zeros, blanks and line ends around it; None where there is none or it is empty."""
     try:
         return path.read_bytes().decode("utf-8", "replace").strip("\0\n ") or None
     except OSError:

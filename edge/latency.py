@@ -12,9 +12,14 @@ import numpy as np
 STAGES = ("preprocess", "invoke", "postprocess")
 
 
-def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
+def percentiles(values_ms: Sequence[float], which: Sequence[int] = (50, 90, 99)) -> dict[str, float]:
     """p50, p90 and p99 of at least one latency, linearly interpolated, in milliseconds to a microsecond."""
-    return {f"p{q}": round(float(np.percentile(values_ms, q)), 3) for q in (50, 90, 99)}
+    return {f"p{q}": round(float(np.percentile(values_ms, q)), 3) for q in which}
+
+
+def total_ms(run: Mapping[str, float]) -> float:
+    """All stages of one `Segmentation.latency_ms` together."""
+    return sum(run[stage] for stage in STAGES)
 
 
 def summarise(runs: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
@@ -24,4 +29,4 @@ def summarise(runs: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]
         runs: at least one `Segmentation.latency_ms`.
     """
     summary = {stage: percentiles([run[stage] for run in runs]) for stage in STAGES}
-    return {**summary, "total": percentiles([sum(run[stage] for stage in STAGES) for run in runs])}
+    return {**summary, "total": percentiles([total_ms(run) for run in runs])}

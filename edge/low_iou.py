@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unetlite.edge.benchmark import benchmark_samples, read_picture, relative_name
+from unetlite.edge.benchmark_pictures import benchmark_samples, read_picture, relative_name
 from unetlite.edge.overlay import draw_overlay
 from unetlite.edge.segmenter import Segmenter
 from unetlite.vision.errors import OutputError
+from unetlite.vision.files import sha256_of
 from unetlite.vision.image import write_image
 
 
@@ -46,7 +47,9 @@ def write_low_iou_overlays(
     root, samples = benchmark_samples(data, None)
     by_name = {relative_name(sample.image, root): sample for sample in samples}
     count = 0
-    for (path, segmenter), run in zip(models, report["runs"], strict=True):
+    run_of = {run["sha256"]: run for run in report["runs"]}  # a model's runs differ in threads, not in answers
+    for path, segmenter in models:
+        run = run_of[sha256_of(path)]
         classes = len(segmenter.contract.output.class_names)
         for entry in run["below_threshold"]:
             picture = read_picture(by_name[entry["image"]], root, {classes})

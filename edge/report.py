@@ -1,25 +1,26 @@
-"""Benchmark reports of one or more devices as one table: terminal, Markdown, CSV.
+"""Benchmark reports of one or more devices as rows that can be compared.
 
-Stands apart from measuring: reports come from other machines, so everything in them is checked and escaped.
+Stands apart from measuring: reports come from other machines, so everything in them is checked.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unetlite.edge.benchmark import REPORT_FORMAT, REPORT_VERSION
+from unetlite.edge.latency import STAGES
 from unetlite.vision.errors import UnetliteError
 
-HEADINGS = (
-    "device", "model", "level", "size", "IoU", "quad IoU", "N", "delegated ops", "median", "p90", "time / float32",
-)  # fmt: skip
-UNKNOWN = "-"
+OLD_VERSIONS = (1,)  # read as well: they know less, and what they lack is unknown
+_NUMBER = (int, float)
+_JPEG = re.compile(r"/9j/[A-Za-z0-9+/]{1,400000}={0,2}")  # base64 of what begins as JPEG does
 
 
 class ReportError(UnetliteError, ValueError):
@@ -27,45 +28,79 @@ class ReportError(UnetliteError, ValueError):
 
 
 @dataclass(frozen=True)
+class Condition:
+    """A model's scores over the pictures of one condition."""
+
+    name: str
+    value: str
+    images: int
+    iou: float
+    quad_iou: float
+    quad_ge_90: float
+
+
+@dataclass(frozen=True)
 class Row:
-    """One model on one device; None is unknown.
+    """One model on one device with one number of threads; None is unknown.
 
     Attributes:
-        ratio: median latency over that of the same model's float32 file on the same device.
+        device: as it is called beside the other reports' devices.
+        board: as it is called alone.
+        ratio: latency over that of the same model's float32 file on the same device, round by round where both know
+            their rounds; of an emulated device, instructions over instructions.
+        median_ms, p90_ms, p99_ms: of whole frames; None of an emulated device.
+        spread: half of the rounds lie within this share of the median.
+        instructions: of a whole frame, by stage and "total"; None of a measured device.
+        valid: False where the device was throttled or its governor moved.
         data_sha256: of the data set that the scores are over.
     """
 
     device: str
+    board: str
     model: str
     level: str | None
+    threads: int | None
+    runtime: str | None
     model_bytes: int
     iou: float
     quad_iou: float
+    quad_ge_90: float | None
+    corner_error: float | None
     images: int
     delegated_ops: int | None
     total_ops: int | None
-    median_ms: float
-    p90_ms: float
+    partitions: int | None
+    median_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    first_invoke_ms: float | None
+    spread: float | None
     ratio: float | None
+    steady_rss_bytes: int | None
+    peak_rss_bytes: int | None
+    gmac_per_s: float | None
+    peak_share: float | None
     throttled: bool | None
+    valid: bool
+    emulated: bool
+    instructions: dict[str, int] | None
     data_sha256: str
+    conditions: tuple[Condition, ...]
 
-    def cells(self) -> tuple[str, ...]:
-        """The row as text, in the order of `HEADINGS`."""
-        ops = UNKNOWN if self.delegated_ops is None else f"{self.delegated_ops}/{self.total_ops}"
-        return (
-            self.device + (" (throttled)" if self.throttled else ""),
-            self.model,
-            self.level or UNKNOWN,
-            f"{self.model_bytes / 1e6:.2f} MB",
-            f"{self.iou:.3f}",
-            f"{self.quad_iou:.3f}",
-            str(self.images),
-            ops,
-            f"{self.median_ms:.1f} ms",
-            f"{self.p90_ms:.1f} ms",
-            UNKNOWN if self.ratio is None else f"{self.ratio:.2f}",
-        )
+    @property
+    def base(self) -> str:
+        """The model's name without its level: what two levels of one network share."""
+        return self.model.removesuffix(f".{self.level}.tflite")
+
+
+@dataclass(frozen=True)
+class WorstAnswer:
+    """What one model made of a picture; `jpeg` is base64, or None."""
+
+    model: str
+    iou: float
+    quad_iou: float
+    jpeg: str | None
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -82,7 +117,7 @@ def read_report(path: Path) -> dict[str, Any]:
         raise ReportError(f"{path}: expected a benchmark report in JSON, got {error}; make it again") from error
     if not isinstance(content, dict) or content.get("format") != REPORT_FORMAT:
         raise ReportError(f"{path}: expected a report of unet-benchmark run, got other JSON; name such a report")
-    if content.get("version") != REPORT_VERSION:
+    if content.get("version") not in (*OLD_VERSIONS, REPORT_VERSION):
         raise ReportError(
             f"{path}: expected report version {REPORT_VERSION}, got {content.get('version')!r}; "
             f"run the benchmark again with this unetlite"
@@ -99,56 +134,172 @@ def table_rows(reports: Sequence[tuple[str, dict[str, Any]]]) -> list[Row]:
     Raises:
         ReportError: a field is missing or of the wrong kind.
     """
-    labels = []
-    for name, report in reports:
-        device = _get(report, name, "device", kind=dict)
-        labels.append(_clean(str(device.get("model") or device.get("cpu") or name)))
     rows: list[Row] = []
-    for (name, report), label in zip(reports, labels, strict=True):
-        device_name = f"{label} ({_clean(name)})" if labels.count(label) > 1 else label
-        runs = [_row(run, name, device_name, report) for run in _get(report, name, "runs", kind=list)]
-        rows += [_with_ratio(row, run, runs) for row, run in runs]
+    for (name, report), label in zip(reports, device_labels(reports), strict=True):
+        runs = [(_row(run, name, label, report), run) for run in _get(report, name, "runs", kind=list)]
+        rows += [replace(row, ratio=_ratio(row, run, runs)) for row, run in runs]
     return rows
 
 
-def _row(run: Any, name: str, device: str, report: dict[str, Any]) -> tuple[Row, tuple[Any, ...]]:
+def device_labels(reports: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
+    """What each report's device is called; an emulated one says so."""
+    boards = [_board(name, report) for name, report in reports]
+    return [
+        f"{board} ({_clean(name)})" if boards.count(board) > 1 else board
+        for (name, _), board in zip(reports, boards, strict=True)
+    ]
+
+
+def _board(name: str, report: dict[str, Any]) -> str:
+    device = _get(report, name, "device", kind=dict)
+    board = _clean(str(device.get("model") or device.get("cpu") or name))[:120]
+    return f"{board}, emulated" if _emulated(report, name) else board
+
+
+def _emulated(report: dict[str, Any], name: str) -> bool:
+    return bool(_get(report, name, "emulated", kind=(bool, type(None)), default=None))
+
+
+def _row(run: Any, name: str, device: str, report: dict[str, Any]) -> Row:
     if not isinstance(run, dict):
         raise ReportError(f"{name}: expected each run as a JSON object, got {type(run).__name__}; run it again")
-    level = _get(run, name, "level", kind=(str, type(None)))
-    model = _clean(_get(run, name, "model", kind=str))
-    row = Row(
-        device,
-        model,
-        None if level is None else _clean(level),
-        _get(run, name, "model_bytes", kind=int),
-        _get(run, name, "iou_mean", kind=(int, float)),
-        _get(run, name, "quad_iou_mean", kind=(int, float)),
-        _get(run, name, "images", kind=int),
-        _get(run, name, "delegated_ops", kind=(int, type(None))),
-        _get(run, name, "total_ops", kind=(int, type(None))),
-        _get(run, name, "latency_ms", "total", "p50", kind=(int, float)),
-        _get(run, name, "latency_ms", "total", "p90", kind=(int, float)),
-        None,
-        _get(run, name, "throttled", kind=(bool, type(None))),
-        _clean(_get(report, name, "data", "sha256", kind=str)),
+
+    def needed(*path: str, kind: Any = _NUMBER) -> Any:
+        return _get(run, name, *path, kind=kind)
+
+    def known(*path: str, kind: Any = _NUMBER) -> Any:
+        return _get(run, name, *path, kind=(*(kind if isinstance(kind, tuple) else (kind,)), type(None)), default=None)
+
+    emulated = _emulated(report, name)
+    level, runtime = needed("level", kind=(str, type(None))), known("runtime", kind=str)
+    if emulated:
+        counts = {stage: needed("instructions", stage, "p50") for stage in (*STAGES, "total")}
+        median = p90 = p99 = None
+    else:
+        counts, p99 = None, known("latency_ms", "total", "p99")
+        median, p90 = (needed("latency_ms", "total", share) for share in ("p50", "p90"))
+    valid = known("valid", kind=bool)
+    return Row(
+        device=device,
+        board=_board(name, report),
+        model=_clean(needed("model", kind=str)),
+        level=None if level is None else _clean(level),
+        threads=known("threads", kind=int),
+        runtime=None if runtime is None else _clean(runtime),
+        model_bytes=needed("model_bytes", kind=int),
+        iou=needed("iou_mean"),
+        quad_iou=needed("quad_iou_mean"),
+        quad_ge_90=known("quad_iou_ge_90"),
+        corner_error=known("corner_error_mean"),
+        images=needed("images", kind=int),
+        delegated_ops=needed("delegated_ops", kind=(int, type(None))),
+        total_ops=needed("total_ops", kind=(int, type(None))),
+        partitions=known("partitions", kind=int),
+        median_ms=median,
+        p90_ms=p90,
+        p99_ms=p99,
+        first_invoke_ms=known("first_invoke_ms"),
+        spread=known("spread"),
+        ratio=None,
+        steady_rss_bytes=known("steady_rss_bytes", kind=int),
+        # In version 1 it was of all models of the process together.
+        peak_rss_bytes=None if report.get("version") in OLD_VERSIONS else known("peak_rss_bytes", kind=int),
+        gmac_per_s=known("gmac_per_s"),
+        peak_share=known("peak_share"),
+        throttled=needed("throttled", kind=(bool, type(None))),
+        valid=(not run.get("throttled")) if valid is None else valid,
+        emulated=emulated,
+        instructions=counts,
+        data_sha256=_clean(_get(report, name, "data", "sha256", kind=str)),
+        conditions=tuple(_condition(c, name) for c in known("conditions", kind=list) or ()),
     )
-    # What two runs must share for their ratio to be one of levels alone.
-    base = model.removesuffix(f".{level}.tflite")
-    return row, (base, run.get("threads"), run.get("runtime"))
 
 
-def _with_ratio(row: Row, key: tuple[Any, ...], runs: Sequence[tuple[Row, tuple[Any, ...]]]) -> Row:
-    reference = next((other.median_ms for other, k in runs if other.level == "float32" and k == key), None)
-    return row if not reference else Row(**{**row.__dict__, "ratio": row.median_ms / reference})
+def _condition(content: Any, name: str) -> Condition:
+    figures = [_get(content, name, field, kind=_NUMBER) for field in ("iou_mean", "quad_iou_mean", "quad_iou_ge_90")]
+    words = [_clean(_get(content, name, field, kind=str))[:40] for field in ("condition", "value")]
+    return Condition(words[0], words[1], _get(content, name, "images", kind=int), *figures)
 
 
-def _get(content: Any, name: str, *path: str, kind: Any) -> Any:
+def _ratio(row: Row, run: dict[str, Any], runs: Sequence[tuple[Row, dict[str, Any]]]) -> float | None:
+    """Against the float32 run that differs in the level alone."""
+    key = (row.base, row.threads, row.runtime)
+    found = ((r, c) for r, c in runs if r.level == "float32" and (r.base, r.threads, r.runtime) == key)
+    reference, other = next(found, (None, None))
+    if reference is None or other is None or not (row.valid and reference.valid):
+        return None
+    if row.instructions and reference.instructions:
+        return row.instructions["total"] / max(reference.instructions["total"], 1)
+    # Round by round: what drifted met both turns of a round alike.
+    own, others = _clean_rounds(run), _clean_rounds(other)
+    if own and len(own) == len(others):
+        pairs = [a / b for a, b in zip(own, others, strict=True) if a is not None and b]
+        if pairs:
+            return float(np.median(pairs))
+    return row.median_ms / reference.median_ms if row.median_ms and reference.median_ms else None
+
+
+def _clean_rounds(run: dict[str, Any]) -> list[float | None]:
+    medians, clean = run.get("round_total_ms"), run.get("round_clean")
+    if not isinstance(medians, list) or not isinstance(clean, list) or len(medians) != len(clean):
+        return []
+    good = [isinstance(m, _NUMBER) and 0 <= m < 1e15 and c is True for m, c in zip(medians, clean, strict=True)]
+    return [m if ok else None for m, ok in zip(medians, good, strict=True)]
+
+
+def worst_answers(name: str, report: dict[str, Any]) -> list[tuple[str, tuple[WorstAnswer, ...]]]:
+    """The pictures that a report's models do worst on, and what each model made of them; empty where it lists none.
+
+    Raises:
+        ReportError: a field is missing or of the wrong kind, or a picture is no JPEG in base64.
+    """
+    found = []
+    for entry in _get(report, name, "worst", kind=list, default=[]):
+        answers = []
+        for answer in _get(entry, name, "models", kind=list):
+            jpeg = _get(answer, name, "jpeg", kind=(str, type(None)))
+            if jpeg is not None and not _JPEG.fullmatch(jpeg):
+                raise ReportError(f"{name}: the field 'jpeg' holds no JPEG in base64; run the benchmark again")
+            figures = [_get(answer, name, field, kind=_NUMBER) for field in ("iou", "quad_iou")]
+            answers.append(WorstAnswer(_clean(_get(answer, name, "model", kind=str)), *figures, jpeg))
+        found.append((_clean(_get(entry, name, "image", kind=str)), tuple(answers)))
+    return found
+
+
+def report_warnings(reports: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
+    """What a person must know before comparing these reports; sentences."""
+    rows = table_rows(reports)
+    found = [
+        f"{_clean(name)}: report version {report['version']} knows no memory by model, spread or conditions"
+        for name, report in reports
+        if report.get("version") in OLD_VERSIONS
+    ]
+    if len({row.data_sha256 for row in rows}) > 1:
+        found.append("the reports are over different data sets (their hashes differ): compare latencies, not scores")
+    invalid = [row for row in rows if not row.valid]
+    if invalid:
+        found.append(
+            f"{len(invalid)} of {len(rows)} runs are invalid (throttled, or the governor moved): they have no ratio "
+            f"and are never recommended"
+        )
+    if len({row.emulated for row in rows}) > 1:
+        found.append("emulated devices count instructions, which are no latency: they stand in a table of their own")
+    return found
+
+
+_MISSING: Any = object()
+
+
+def _get(content: Any, name: str, *path: str, kind: Any, default: Any = _MISSING) -> Any:
     for key in path:
         if not isinstance(content, dict) or key not in content:
+            if default is not _MISSING and (content is None or isinstance(content, dict)):
+                return default
             raise ReportError(f"{name}: expected the field {'.'.join(path)!r}, found none; run the benchmark again")
         content = content[key]
     absurd = isinstance(content, (int, float)) and not 0 <= content < 1e15  # NaN and infinity are neither
-    if not isinstance(content, kind) or absurd:
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    if not isinstance(content, kinds) or absurd or (isinstance(content, bool) and bool not in kinds):
         raise ReportError(f"{name}: the field {'.'.join(path)!r} holds {content!r:.60}; run the benchmark again")
     return content
 
@@ -156,49 +307,3 @@ def _get(content: Any, name: str, *path: str, kind: Any) -> Any:
 def _clean(text: str) -> str:
     """Without control characters: a terminal would obey them."""
     return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def data_warning(rows: Sequence[Row]) -> str | None:
-    """A sentence where the rows' scores are not over one data set, else None."""
-    if len({row.data_sha256 for row in rows}) < 2:
-        return None
-    return "the reports are over different data sets (their hashes differ): compare latencies, not scores"
-
-
-def text_table(rows: Sequence[Row]) -> str:
-    """Columns aligned for a terminal."""
-    cells = [HEADINGS, *(row.cells() for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(HEADINGS))]
-    left = 3  # device, model and level are words, the rest are figures
-    lines = [
-        "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        for row in cells
-    ]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def markdown_table(rows: Sequence[Row]) -> str:
-    """A Markdown table; what Markdown or its HTML would take for markup is escaped."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|---|" + "---:|" * (len(HEADINGS) - 3)]
-    lines += ["| " + " | ".join(_markdown(cell) for cell in row.cells()) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _markdown(text: str) -> str:
-    escaped = "".join("\\" + c if c in "\\`*_[]|~" else c for c in text)
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def csv_table(rows: Sequence[Row]) -> str:
-    """Figures in full, one run a line; text that a spreadsheet would take for a formula gets a leading quote."""
-    out = io.StringIO()
-    names = list(Row.__dataclass_fields__)
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([_csv_cell(getattr(row, name)) for name in names])
-    return out.getvalue()
-
-
-def _csv_cell(value: Any) -> Any:
-    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

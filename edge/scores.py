@@ -35,7 +35,7 @@ class Scores:
         class_names: background first.
         names, ious, quad_ious: one a picture, in order.
         document_shares: how much of each picture is document: what answering "everything" would score.
-        corner_errors: of the pictures where a quad was found and there is one.
+        corner_errors: None of the pictures where no quad was found or there is none.
         two_class: (2, 2) pixel counts, background against all documents.
         by_class: (N, N) pixel counts.
     """
@@ -45,7 +45,7 @@ class Scores:
     ious: list[float] = field(default_factory=list)
     quad_ious: list[float] = field(default_factory=list)
     document_shares: list[float] = field(default_factory=list)
-    corner_errors: list[float] = field(default_factory=list)
+    corner_errors: list[float | None] = field(default_factory=list)
     two_class: np.ndarray = field(default_factory=lambda: np.zeros((2, 2), np.int64))
     by_class: np.ndarray = field(init=False)
 
@@ -60,8 +60,7 @@ class Scores:
         self.document_shares.append(float(document.mean()))
         found = segmentation.finding.quad
         self.quad_ious.append(quad_iou(found, quad))
-        if found is not None and quad is not None:
-            self.corner_errors.append(corner_error(found, quad))
+        self.corner_errors.append(None if found is None or quad is None else corner_error(found, quad))
         self.two_class += confusion(segmentation.mask, document, 2)
         self.by_class += confusion(segmentation.classes, truth.classes, len(self.class_names))
 
@@ -70,25 +69,45 @@ class Scores:
         low = sorted((iou, name) for iou, name in zip(self.ious, self.names, strict=True) if iou < threshold)
         return [{"image": name, "iou": round(iou, 4)} for iou, name in low]
 
+    def only(self, names: set[str]) -> Scores:
+        """The scores of these pictures alone; the pixel counts stay behind, as they are of all pictures together."""
+        kept = [i for i, name in enumerate(self.names) if name in names]
+        return Scores(
+            self.class_names,
+            [self.names[i] for i in kept],
+            [self.ious[i] for i in kept],
+            [self.quad_ious[i] for i in kept],
+            [self.document_shares[i] for i in kept],
+            [self.corner_errors[i] for i in kept],
+        )
+
+    def quad_summary(self) -> dict[str, Any]:
+        """What a condition's pictures are judged by, fit for JSON; corner errors are shares of the card's width."""
+        errors = [error for error in self.corner_errors if error is not None]
+        return {
+            "images": len(self.ious),
+            "iou_mean": round(float(np.mean(self.ious)), 4),
+            "quad_iou_mean": round(float(np.mean(self.quad_ious)), 4),
+            "quad_iou_ge_90": round(float(np.mean(np.array(self.quad_ious) >= GOOD_QUAD_IOU)), 4),
+            "corner_error_mean": round(float(np.mean(errors)), 5) if errors else None,
+            "corner_error_median": round(float(np.median(errors)), 5) if errors else None,
+            "corner_error_images": len(errors),
+        }
+
     def summary(self) -> dict[str, Any]:
         """The figures of a benchmark run, fit for JSON.
 
         `iou_mean` is over the document, per picture, then averaged; `constant_iou` is what the answers "nothing" and
         "everything" would score. `mean_iou_two_class` and `mean_iou` are of all
-        pixels together: Keras's MeanIoU, background included. `corner_error_mean` is a share of the card's width.
+        pixels together: Keras's MeanIoU, background included.
         """
         by_class = class_iou(self.by_class)
         return {
-            "images": len(self.ious),
-            "iou_mean": round(float(np.mean(self.ious)), 4),
+            **self.quad_summary(),
             "constant_iou": {
                 "nothing": round(float(np.mean(np.array(self.document_shares) == 0.0)), 4),
                 "everything": round(float(np.mean(self.document_shares)), 4),
             },
-            "quad_iou_mean": round(float(np.mean(self.quad_ious)), 4),
-            "quad_iou_ge_90": round(float(np.mean(np.array(self.quad_ious) >= GOOD_QUAD_IOU)), 4),
-            "corner_error_mean": round(float(np.mean(self.corner_errors)), 5) if self.corner_errors else None,
-            "corner_error_images": len(self.corner_errors),
             "mean_iou_two_class": round(mean_iou(self.two_class), 4),
             "mean_iou": round(mean_iou(self.by_class), 4),
             "class_iou": {

@@ -54,3 +54,7 @@ class OutputError(UnetliteError, OSError):
 
 class DownloadError(UnetliteError, OSError):
     """A file that could not be fetched, or an archive that is not safe to unpack."""
+
+
+class RemoteError(UnetliteError, OSError):
+    """A device that could not be reached over SSH, or that could not do what it was asked."""

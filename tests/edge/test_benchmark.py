@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from importlib import resources
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from drawn import draw_card
 
-from unetlite.edge.benchmark import benchmark_samples, run_benchmark
+from unetlite.edge.benchmark import run_benchmark
+from unetlite.edge.benchmark_pictures import benchmark_samples
+from unetlite.edge.benchmark_watch import read_state
 from unetlite.edge.cli import benchmark
+from unetlite.edge.device import Throttling
 from unetlite.edge.latency import percentiles, summarise
 from unetlite.edge.scores import Scores, true_quad
 from unetlite.edge.segmenter import load_segmenter
 from unetlite.vision.dataset import Truth
+from unetlite.vision.errors import DatasetError
 from unetlite.vision.image import write_image
 from unetlite.vision.metrics import quad_iou
 
 RUN_FIELDS = {
     "model", "sha256", "level", "images", "iou_mean", "quad_iou_mean", "quad_iou_ge_90", "below_threshold",
-    "latency_ms", "first_invoke_ms", "threads", "runtime", "model_bytes", "peak_rss_bytes", "delegated_ops",
+    "latency_ms", "first_invoke_ms", "threads", "partitions", "gmac", "gmac_per_s", "peak_share", "valid", "spread",
+    "steady_rss_bytes", "corner_error_median", "conditions", "invalid_because",
+    "runtime", "model_bytes", "peak_rss_bytes", "delegated_ops",
     "total_ops", "throttled", "mean_iou_two_class", "constant_iou", "class_iou", "corner_error_mean",
 }  # fmt: skip
+
+
+def assert_valid(report):
+    """Against the schema that the package publishes."""
+    jsonschema = pytest.importorskip("jsonschema", reason="the dev extra brings it: pip install 'unetlite[dev]'")
+    schema = json.loads((resources.files("unetlite.edge") / "benchmark.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(report, schema, jsonschema.Draft202012Validator)
+
+
+def measured(models, data, *names, **kwargs):
+    """A short report of some of the test models."""
+    kwargs = {"rounds": 2, **kwargs}
+    threads = kwargs.get("threads", (1,))
+    loaded = [(getattr(models, n), load_segmenter(getattr(models, n), threads=threads[0])) for n in names]
+    return run_benchmark(loaded, data, **kwargs)
 
 
 def call(*arguments):
@@ -46,11 +70,12 @@ def test_the_report_has_the_documented_form(models, prepared, tmp_path):
     report = tmp_path / "r.json"
     result = call(
         "run", "--model", models.bright__float32, "--model", models.bright__int8, "--data", prepared,
-        "--report", report, "--repeat", 2, "--low-iou-out", tmp_path / "low",
+        "--report", report, "--rounds", 3, "--threads", 1, "--low-iou-out", tmp_path / "low", "--pictures",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     content = json.loads(report.read_text())
     assert {"device", "runs", "date", "data"} <= set(content)
+    assert_valid(content)
     assert str(tmp_path) not in report.read_text()
     assert content["data"]["images"] == 4
     assert len(content["data"]["sha256"]) == 64
@@ -70,7 +95,14 @@ def test_the_report_has_the_documented_form(models, prepared, tmp_path):
             assert 0 < stage["p50"] <= stage["p90"] <= stage["p99"]
         assert run["first_invoke_ms"] > 0
         assert run["model_bytes"] == (models.folder / run["model"]).stat().st_size
-        assert run["peak_rss_bytes"] > 10e6
+        assert run["peak_rss_bytes"] >= run["steady_rss_bytes"] > run["base_rss_bytes"] > 10e6
+        assert run["gmac"] == pytest.approx(64 * 64 * 4 / 1e9)
+        assert 0 < run["peak_share"] < 1
+        assert len(run["round_total_ms"]) == 3
+        assert run["conditions"] == []
+    assert [entry["image"] for entry in content["worst"]][0] == "images/c.jpg"
+    assert [answer["iou"] for answer in content["worst"][0]["models"]] == [0.0, 0.0]
+    assert all(answer["jpeg"] for answer in content["worst"][0]["models"])
     assert content["runs"][0]["delegated_ops"] == content["runs"][0]["total_ops"] == 3
     overlays = sorted(path.relative_to(tmp_path / "low").as_posix() for path in (tmp_path / "low").rglob("*.jpg"))
     assert overlays == ["bright.float32.tflite/0.000-images-c.jpg", "bright.int8.tflite/0.000-images-c.jpg"]
@@ -110,9 +142,7 @@ def test_midv_polygons_are_read_and_the_limit_is_spread(models, midv_folder):
     _, some = benchmark_samples(midv_folder, 4)
     assert len(everything) == 16
     assert len({sample.document for sample in some}) == 4
-    report = run_benchmark(
-        [(models.bright__int8, load_segmenter(models.bright__int8))], midv_folder, threads=1, limit=4
-    )
+    report = measured(models, midv_folder, "bright__int8", limit=4)
     assert report["runs"][0]["images"] == report["data"]["images"] == 4
     assert report["runs"][0]["iou_mean"] > 0.9
 
@@ -125,7 +155,8 @@ def test_classes_are_scored_one_by_one(models, tmp_path):
     classes[20:100, 90:150] = 2  # a passport that cannot be seen
     write_image(tmp_path / "images" / "a.png", image)
     write_image(tmp_path / "masks" / "a.png", classes)
-    report = run_benchmark([(models.colours__int8, load_segmenter(models.colours__int8))], tmp_path, threads=1)
+    report = measured(models, tmp_path, "colours__int8")
+    assert_valid(report)
     run = report["runs"][0]
     assert list(run["class_iou"]) == ["background", "card", "passport"]
     assert run["class_iou"]["card"] > 0.95
@@ -135,22 +166,97 @@ def test_classes_are_scored_one_by_one(models, tmp_path):
 
 
 def test_keras_models_are_measured_beside_the_others(models, prepared, tmp_path):
-    result = call("run", "--model", models.folder / "bright.keras", "--data", prepared, "--report", tmp_path / "r.json")
-    assert result.exit_code == 0
-    run = json.loads((tmp_path / "r.json").read_text())["runs"][0]
+    result = call(
+        "run", "--model", models.folder / "bright.keras", "--data", prepared, "--report", tmp_path / "r.json",
+        "--rounds", 1,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert_valid(content)
+    assert len(content["runs"]) == 1
+    run = content["runs"][0]
     assert (run["level"], run["runtime"], run["threads"], run["total_ops"]) == ("keras", "keras", None, None)
     assert run["iou_mean"] == pytest.approx(0.75, abs=0.03)
 
 
 def test_a_model_without_contract_has_no_level(models, prepared):
-    report = run_benchmark([(models.bare_int8, load_segmenter(models.bare_int8))], prepared, threads=1)
-    assert report["runs"][0]["level"] is None
+    assert measured(models, prepared, "bare_int8")["runs"][0]["level"] is None
+
+
+def test_each_number_of_threads_is_a_run_of_its_own_with_the_same_scores(models, prepared):
+    report = measured(models, prepared, "bright__int8", "bright__float32", threads=(2, 1))
+    assert [(run["level"], run["threads"]) for run in report["runs"]] == [
+        ("int8", 2), ("int8", 1), ("float32", 2), ("float32", 1),
+    ]  # fmt: skip
+    assert report["runs"][0]["iou_mean"] == report["runs"][1]["iou_mean"]
+    assert {(peak["dtype"], peak["threads"]) for peak in report["gemm"]} == {
+        ("float32", 1), ("float32", 2), ("int8", 1), ("int8", 2),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("threads", ["0", "two", "1,,2", "1;2"])
+def test_threads_that_are_no_numbers_are_a_usage_error(models, prepared, tmp_path, threads):
+    result = call("run", "--data", prepared, "--report", tmp_path / "r.json", "--threads", threads)
+    assert result.exit_code == 2
+    assert "such as 1,2,4" in result.stderr
+
+
+def test_scores_are_told_by_condition(models, prepared):
+    lines = ["image\tlight\tclip"]
+    lines += [f"images/{name}.jpg\t{'dark' if name == 'c' else 'bright'}\tonly" for name in "abc"]
+    (prepared / "test" / "conditions.tsv").write_text("\n".join(lines) + "\n")
+    found = measured(models, prepared, "bright__int8")["runs"][0]["conditions"]
+    # One clip divides nothing; d has no condition.
+    assert [(c["condition"], c["value"], c["images"]) for c in found] == [("light", "bright", 2), ("light", "dark", 1)]
+    assert found[0]["quad_iou_mean"] > 0.95
+    assert found[0]["quad_iou_ge_90"] == 1.0
+    assert (found[1]["iou_mean"], found[1]["corner_error_mean"]) == (0.0, None)
+
+
+def test_conditions_without_pictures_names_are_one_error(models, prepared):
+    (prepared / "test" / "conditions.tsv").write_text("picture,light\na,dark\n")
+    with pytest.raises(DatasetError, match="expected a first line with 'image'"):
+        measured(models, prepared, "bright__int8")
+
+
+def states(*changes):
+    """Looks at a device: before, before the first round, after each round, after all."""
+    looks = iter([dataclasses.replace(CALM, **change) for change in changes])
+    return lambda: next(looks)
+
+
+CALM = dataclasses.replace(read_state(), throttling=Throttling((), ()), governor="ondemand", max_khz="2400000")
+
+
+def test_a_round_under_throttling_is_left_out_and_the_run_is_invalid(models, prepared):
+    hot = {"throttling": Throttling(("throttled",), ("throttled",))}
+    cooled = {"throttling": Throttling((), ("throttled",))}
+    report = measured(models, prepared, "bright__int8", rounds=4, look=states({}, {}, {}, hot, cooled, cooled, cooled))
+    run = report["runs"][0]
+    # The third round began under it.
+    assert run["round_clean"] == [True, False, False, True]
+    assert (run["valid"], run["throttled"], run["frames"]) == (False, True, 8)
+    assert run["invalid_because"] == ["throttled: throttled"]
+    assert report["device"]["after"]["throttling"]["since_start"] == ["throttled"]
+    assert_valid(report)
+
+
+def test_a_governor_that_moves_makes_the_run_invalid(models, prepared):
+    slow = {"governor": "powersave"}
+    run = measured(models, prepared, "bright__int8", rounds=2, look=states({}, {}, {}, slow, slow))["runs"][0]
+    assert (run["valid"], run["throttled"], run["round_clean"]) == (False, False, [True, False])
+    assert run["invalid_because"] == ["governor moved from ondemand to powersave"]
+
+
+def test_a_calm_device_is_valid(models, prepared):
+    run = measured(models, prepared, "bright__int8", look=lambda: CALM)["runs"][0]
+    assert (run["valid"], run["throttled"], run["invalid_because"]) == (True, False, [])
 
 
 def test_reports_and_overlays_are_not_overwritten_unasked(models, prepared, tmp_path):
     report = tmp_path / "r.json"
     report.write_text("mine")
-    arguments = ("run", "--model", models.bright__int8, "--data", prepared, "--report", report)
+    arguments = ("run", "--model", models.bright__int8, "--data", prepared, "--rounds", 1, "--report", report)
     refused = call(*arguments)
     assert (refused.exit_code, report.read_text()) == (1, "mine")
     (tmp_path / "low").mkdir()
@@ -158,6 +264,22 @@ def test_reports_and_overlays_are_not_overwritten_unasked(models, prepared, tmp_
     assert "holds files" in call(*arguments[:-1], tmp_path / "new.json", "--low-iou-out", tmp_path / "low").stderr
     assert not (tmp_path / "new.json").exists()
     assert call(*arguments, "--overwrite").exit_code == 0
+
+
+def test_a_run_that_is_worse_than_its_baseline_ends_with_3(models, prepared, tmp_path):
+    arguments = ("run", "--model", models.bright__int8, "--data", prepared, "--rounds", 1, "--threads", 1, "--report")
+    assert call(*arguments, tmp_path / "base.json").exit_code == 0
+    # One round of a tiny model says nothing of its speed.
+    against = ("--against", tmp_path / "base.json", "--max-slowdown", 1000)
+    same = call(*arguments, tmp_path / "same.json", *against)
+    assert (same.exit_code, "holds" in same.stdout) == (0, True), same.output
+    better = json.loads((tmp_path / "base.json").read_text())
+    better["runs"][0]["iou_mean"] = 0.9
+    (tmp_path / "base.json").write_text(json.dumps(better))
+    worse = call(*arguments, tmp_path / "worse.json", *against)
+    assert worse.exit_code == 3
+    assert "REGRESSION  bright.int8.tflite with 1 thread: IoU fell from 0.9000" in worse.stdout
+    assert (tmp_path / "worse.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -198,4 +320,5 @@ def test_percentiles_do_not_depend_on_the_order():
 
 def test_the_total_is_taken_run_by_run():
     runs = [{"preprocess": 1, "invoke": 10, "postprocess": 1}, {"preprocess": 9, "invoke": 2, "postprocess": 1}]
+    # Percentiles of the stages added up would say 16.
     assert summarise(runs)["total"] == {"p50": 12.0, "p90": 12.0, "p99": 12.0}
