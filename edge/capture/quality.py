@@ -1,0 +1,117 @@
+"""Quality gates: whether a frame is worth keeping, and what the person should do where it is not.
+
+Stands apart because each gate is a measurement with a threshold, known by its rates on pictures of known faults
+(`benchmarks/quality_gates.py`), while the state machine only asks whether all are open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from unetlite.edge.capture.fingerprint import fingerprint
+from unetlite.edge.capture.gate import Gate
+from unetlite.edge.capture.geometry import Lie, lie_of
+from unetlite.edge.capture.measures import blur_mm, flat_view, glare_share, hidden_mm, luminance
+from unetlite.vision.contract import DOCUMENT_FORMATS, DocumentFormat
+from unetlite.vision.image import RgbImage
+from unetlite.vision.quad import Quad
+
+
+@dataclass(frozen=True)
+class QualitySettings:
+    """Where each gate closes.
+
+    Attributes:
+        least_margin: between the card and the frame's border, as a share of the frame's shorter side.
+        least_ppi: pixels per inch of the card. Reading machines want 200 and more.
+        most_tilt_deg: angle between the card and the sensor.
+        least_brightness, most_brightness: median luminance of the card, 0..255.
+        least_contrast: between the card's 5th and 95th percentile of luminance.
+        most_glare: share of the card that is washed out.
+        most_blur_mm: width of the blur on the card, as the sigma of a Gaussian.
+        most_hidden_mm: longest stretch of the card's border that something seems to lie over.
+        focal_share: the camera's focal length over the frame's longer side; 0.77 for Camera Module 3.
+    """
+
+    least_margin: float = 0.01
+    least_ppi: float = 60.0
+    most_tilt_deg: float = 35.0
+    least_brightness: float = 50.0
+    most_brightness: float = 240.0
+    least_contrast: float = 40.0
+    most_glare: float = 0.03
+    most_blur_mm: float = 0.45
+    most_hidden_mm: float = 8.0
+    focal_share: float = 0.9
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the gates say of one frame.
+
+    Attributes:
+        gates: in the order in which their hints matter.
+        sharpness: one over the blur in mm: higher is better; 0 where nothing could be measured.
+        fingerprint: perceptual hash of the flattened card.
+        lie: how the card lies.
+    """
+
+    gates: tuple[Gate, ...]
+    sharpness: float
+    fingerprint: int
+    lie: Lie
+
+
+def judge(
+    image: RgbImage,
+    quad: Quad,
+    settings: QualitySettings,
+    formats: Sequence[DocumentFormat] = DOCUMENT_FORMATS,
+) -> Quality:
+    """Judge the card inside `quad`.
+
+    Args:
+        image: (H, W, 3) uint8, RGB: the frame in full resolution, as that is what is cropped.
+        quad: (4, 2) float32 pixels of it.
+        settings: where the gates close.
+        formats: document formats that may occur.
+    """
+    size_wh = (image.shape[1], image.shape[0])
+    lie = lie_of(quad, size_wh, formats, settings.focal_share)
+    view = flat_view(image, quad, lie)
+    grey = luminance(view.card)
+    low, middle, high = (float(v) for v in np.percentile(grey[::2, ::2], (5, 50, 95)))
+    blur = blur_mm(grey, view.px_per_mm)
+    glare = glare_share(view.card, view.px_per_mm)
+    hidden = hidden_mm(view)
+    margin = _margin_share(quad, size_wh)
+    s = settings
+    gates = (
+        Gate("margin", margin, s.least_margin, margin >= s.least_margin, "Move the whole card into the picture."),
+        Gate("size", lie.ppi, s.least_ppi, lie.ppi >= s.least_ppi, "Bring the card closer."),
+        Gate("tilt", lie.tilt_deg, s.most_tilt_deg, lie.tilt_deg <= s.most_tilt_deg, "Hold the card flat, not tilted."),
+        _brightness(middle, s),
+        Gate("glare", glare, s.most_glare, glare <= s.most_glare, "Turn the card a little: light is reflected."),
+        Gate("contrast", high - low, s.least_contrast, high - low >= s.least_contrast, "Give it even, clear light."),
+        # Without any edge in sight the card is blurred beyond measure, or blank.
+        Gate("sharpness", blur, s.most_blur_mm, (blur or np.inf) <= s.most_blur_mm, "Hold still: it is blurred."),
+        Gate("occlusion", hidden, s.most_hidden_mm, hidden <= s.most_hidden_mm, "Take your fingers off it."),
+    )
+    sharpness = 0.0 if blur is None else 1.0 / max(blur, 1e-3)
+    return Quality(gates, sharpness, fingerprint(grey), lie)
+
+
+def _brightness(middle: float, settings: QualitySettings) -> Gate:
+    if middle > settings.most_brightness:
+        return Gate("brightness", middle, settings.most_brightness, False, "Too bright: give it less light.")
+    dark = middle < settings.least_brightness
+    return Gate("brightness", middle, settings.least_brightness, not dark, "Too dark: give it more light.")
+
+
+def _margin_share(quad: Quad, size_wh: tuple[int, int]) -> float:
+    """The least distance of a corner to the frame's border over the frame's shorter side; negative outside."""
+    far = np.subtract(size_wh, 1) - quad
+    return float(min(quad.min(), far.min()) / min(size_wh))
