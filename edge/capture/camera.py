@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import cv2
 import numpy as np
 
 from unetlite.edge.capture.pixels import to_rgb
 from unetlite.vision.errors import UnetliteError
 from unetlite.vision.image import RgbImage
+from unetlite.vision.quad import Quad
 
 # Name to "module:function(spec, options)". The synthetic one shows drawn cards; it is chosen by its name alone.
 BACK_ENDS = {
@@ -29,6 +31,7 @@ BACK_ENDS = {
     "file": "unetlite.edge.capture.camera_files:open_file",
     "synthetic": "unetlite.edge.capture.camera_synthetic:open_synthetic",
 }
+_SMALL_PX = 640  # of the longer side: the network takes 256 or so, the refined outline and the page want more
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -61,7 +64,7 @@ class LiveFrame:
         buffer: the pixels as the camera gave them.
         layout: what they are: a key of `pixels.LAYOUTS`.
         size_wh: the picture's size.
-        low: (h, w, 3) uint8 RGB of the same view, smaller, for the network; None: use `image`.
+        low: (h, w, 3) uint8 RGB of the same view, as the camera itself has scaled it; None where it does not.
     """
 
     number: int
@@ -76,10 +79,33 @@ class LiveFrame:
         """(H, W, 3) uint8, RGB, converted when it is first asked for."""
         return to_rgb(self.buffer, self.layout, self.size_wh)
 
-    @property
+    @cached_property
     def small(self) -> RgbImage:
-        """The smallest picture of this view."""
-        return self.image if self.low is None else self.low
+        """(h, w, 3) uint8, RGB: the same view for the network, scaled down by a whole number where it is large."""
+        if self.low is not None:
+            return self.low
+        factor = max(self.size_wh) // _SMALL_PX
+        if factor < 2:
+            return self.image
+        size_wh = (self.size_wh[0] // factor, self.size_wh[1] // factor)
+        if self.layout not in ("RGB", "BGR"):
+            return cv2.resize(self.image, size_wh, interpolation=cv2.INTER_AREA)
+        pixels = self.buffer.reshape(self.size_wh[1], self.size_wh[0], 3)
+        return to_rgb(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), self.layout, size_wh)
+
+    def in_image(self, quad: Quad) -> Quad:
+        """A quad of `small` in pixels of `image`."""
+        return _rescaled(quad, (self.small.shape[1], self.small.shape[0]), self.size_wh)
+
+    def in_small(self, quad: Quad) -> Quad:
+        """A quad of `image` in pixels of `small`."""
+        return _rescaled(quad, self.size_wh, (self.small.shape[1], self.small.shape[0]))
+
+
+def _rescaled(quad: Quad, from_wh: tuple[int, int], to_wh: tuple[int, int]) -> Quad:
+    if from_wh == to_wh:
+        return quad
+    return ((np.asarray(quad, np.float64) + 0.5) * np.divide(to_wh, from_wh) - 0.5).astype(np.float32)
 
 
 class Camera(Protocol):

@@ -33,10 +33,10 @@ class LatestFrames:
 
     Attributes:
         name: the camera's.
-        dropped: frames that a newer one replaced before they were asked for.
+        dropped: frames that came too late, or that a newer one replaced before they were asked for.
         reopened: how often the camera came back.
         trouble: one sentence while there are no pictures; None while there are.
-        ended: whether the last frame has been handed out.
+        ended: whether the last frame has been handed out, and no error is left to be raised.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class LatestFrames:
         self.dropped = 0
         self.reopened = 0
         self.trouble: str | None = None
-        self.failure: CameraError | None = None
+        self._failure: Exception | None = None
+        self._own_number = -1  # of the frame before, as the camera counts
         camera = opener()
         self.name = camera.name
         self._live = camera.live
@@ -79,20 +80,21 @@ class LatestFrames:
     @property
     def ended(self) -> bool:
         with self._changed:
-            return self._finished and self._frame is None
+            return self._finished and self._frame is None and self._failure is None
 
     def next(self, timeout_s: float) -> LiveFrame | None:
         """The newest frame not handed out yet; None where there is none within the time.
 
         Raises:
-            CameraError: a file ended in damage: no more can come.
+            CameraError: a file ended in damage: no more can come. Whatever else a back end raised is raised here, too.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._frame is not None or self._finished, timeout_s)
             frame, self._frame = self._frame, None
             self._changed.notify_all()
-            if frame is None and self.failure is not None:
-                raise self.failure
+            if frame is None and self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
         if frame is None and not self._finished:
             self._look_after()
         return frame
@@ -106,7 +108,7 @@ class LatestFrames:
 
     def _start(self, camera: Camera | None) -> threading.Thread:
         self._reader += 1
-        thread = threading.Thread(target=self._read_on, args=(self._reader, camera), name="camera", daemon=True)
+        thread = threading.Thread(target=self._read, args=(self._reader, camera), name="camera", daemon=True)
         thread.start()
         return thread
 
@@ -117,6 +119,12 @@ class LatestFrames:
         if stalled and self._live and not self._stopping.is_set():
             self._lost(f"{self.name}: no picture for {self._recovery.stall_s:g} s; it is opened anew")
             self._thread = self._start(None)
+
+    def _read(self, reader: int, camera: Camera | None) -> None:
+        try:
+            self._read_on(reader, camera)
+        except Exception as error:  # no camera's trouble but ours: whoever asks for frames must hear of it
+            self._finish(error)
 
     def _read_on(self, reader: int, camera: Camera | None) -> None:
         wait_s = self._recovery.first_wait_s
@@ -156,6 +164,7 @@ class LatestFrames:
         if frame is None:
             self._finish(None)
             return False
+        small = frame.small  # made here: the loop is busy with the frame before
         with self._changed:
             if self._is_over(reader):
                 return False
@@ -163,9 +172,11 @@ class LatestFrames:
                 self._changed.wait_for(lambda: self._frame is None or self._is_over(reader))
                 if self._is_over(reader):
                     return False
-            self.dropped += self._frame is not None
-            self._frame = replace(frame, number=self._count)
-            self._count += 1
+            skipped = max(0, frame.number - self._own_number - 1)  # a camera opened anew counts from 0 again
+            self._own_number = frame.number
+            self.dropped += skipped + (self._frame is not None)
+            self._frame = replace(frame, number=self._count + skipped, low=small)
+            self._count += skipped + 1
             self._last_s = time.monotonic()
             back = self.trouble is not None
             self.trouble = None
@@ -175,9 +186,9 @@ class LatestFrames:
             self._tell(f"{self.name}: pictures again")
         return True
 
-    def _finish(self, error: CameraError | None) -> None:
+    def _finish(self, error: Exception | None) -> None:
         with self._changed:
-            self._finished, self.failure = True, error
+            self._finished, self._failure = True, error
             self._changed.notify_all()
 
     def _lost(self, sentence: str) -> None:

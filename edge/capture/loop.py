@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from unetlite.edge.capture.camera import LiveFrame
 from unetlite.edge.capture.config import CaptureConfig
 from unetlite.edge.capture.figures import FigureKeeper, Figures
@@ -27,6 +25,7 @@ from unetlite.vision.quad import Quad, crop_quad
 from unetlite.vision.refine import refine_quad
 
 _PATIENCE_S = 0.2  # until a stop is noticed while no frame comes
+_RETAIN_EVERY_S = 600.0  # old captures go, though no new ones come
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class _Found:
     """A card in a frame: held by the state machine for the best frame alone."""
 
     frame: LiveFrame
-    quad: Quad  # in pixels of `frame.image`
+    quad: Quad  # in pixels of `frame.image`, as exact as `frame.small` shows it
     quality: Quality
 
 
@@ -91,6 +90,7 @@ class CaptureLoop:
         self._disk_trouble: str | None = None
         self._last_view: View | None = None
         self._told = ""
+        self._retained_s = float("-inf")
 
     def stop(self) -> None:
         """End `run` after the frame it is at. Safe from any thread and from a signal handler."""
@@ -113,6 +113,7 @@ class CaptureLoop:
             ModelError: the network gives no probabilities.
         """
         while not self._stopping.is_set() and not self._frames.ended:
+            self._retain()
             frame = self._frames.next(_PATIENCE_S)
             if frame is not None:
                 self._look_at(frame)
@@ -123,14 +124,17 @@ class CaptureLoop:
 
     def _look_at(self, frame: LiveFrame) -> None:
         begin = time.perf_counter()
+        if self._triggered.is_set():
+            self._triggered.clear()
+            self._machine.trigger()
         segmentation = self._segmenter(frame.small)
         found = None
         observation = Observation(frame.number, frame.time_s, confidence=segmentation.finding.confidence)
         judged = segmented = time.perf_counter()
         if segmentation.finding.quad is not None:
-            quad = full_quad(frame, segmentation.finding.quad)
+            quad = frame.in_image(segmentation.finding.quad)
             formats = self._segmenter.contract.document_formats
-            quality = judge(frame.image, quad, self._config.quality, formats)
+            quality = judge(frame, quad, self._config.quality, formats, every=self._machine.triggered)
             found = _Found(frame, quad, quality)
             observation = Observation(
                 frame.number,
@@ -143,9 +147,6 @@ class CaptureLoop:
                 found,
             )
             judged = time.perf_counter()
-        if self._triggered.is_set():
-            self._triggered.clear()
-            self._machine.trigger()
         step = self._machine.step(observation)
         decided = time.perf_counter()
         self._keeper.add(
@@ -169,13 +170,19 @@ class CaptureLoop:
             dropped=self._frames.dropped, reopened=self._frames.reopened, captures=self._saved
         )
 
+    def _retain(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._retained_s > _RETAIN_EVERY_S:
+            self._retained_s = now_s
+            self._store.retain()
+
     def _save(self, best: Observation, *, manual: bool) -> None:
         found: _Found = best.payload
-        record = {**capture_record(best, found.quality, found.frame, manual=manual), **self._origin}
+        image, quad = found.frame.image, exact_quad(found.frame, found.quad)
+        record = {**capture_record(best, quad, found.quality, found.frame, manual=manual), **self._origin}
         record["camera"] = self._frames.name
-        image = found.frame.image
         try:
-            saved = self._store.save(crop_quad(image, found.quad), image, record)
+            saved = self._store.save(crop_quad(image, quad), image, record)
         except OutputError as error:
             if self._disk_trouble is None:
                 self._tell(f"Error: {error}; capturing goes on")
@@ -193,23 +200,23 @@ class CaptureLoop:
             self._tell(line)
 
 
-def full_quad(frame: LiveFrame, quad: Quad) -> Quad:
-    """A quad of `frame.small` in pixels of `frame.image`, refined there where the two differ in size."""
-    if frame.low is None:
+def exact_quad(frame: LiveFrame, quad: Quad) -> Quad:
+    """A quad found on `frame.small`, refined on `frame.image` where that shows more."""
+    if frame.small.shape == frame.image.shape:
         return quad
-    scale = np.divide(frame.size_wh, (frame.low.shape[1], frame.low.shape[0]))
-    larger = ((np.asarray(quad, np.float64) + 0.5) * scale - 0.5).astype(np.float32)
-    return refine_quad(frame.image, larger).quad
+    return refine_quad(frame.image, quad).quad
 
 
-def capture_record(best: Observation, quality: Quality, frame: LiveFrame, *, manual: bool) -> dict[str, Any]:
+def capture_record(
+    best: Observation, quad: Quad, quality: Quality, frame: LiveFrame, *, manual: bool
+) -> dict[str, Any]:
     """What is known of a capture, fit for JSON; the quad in pixels of the frame, to a hundredth."""
     return {
         "frame": frame.number,
         "frame_time_s": round(frame.time_s, 3),
         "frame_size_wh": list(frame.size_wh),
         "manual": manual,
-        "quad": [[round(float(x), 2), round(float(y), 2)] for x, y in best.quad],
+        "quad": [[round(float(x), 2), round(float(y), 2)] for x, y in quad],
         "confidence": round(best.confidence, 4),
         "sharpness": round(best.sharpness, 3),
         "document_format": quality.lie.format.name,
@@ -222,5 +229,5 @@ def capture_record(best: Observation, quality: Quality, frame: LiveFrame, *, man
             }
             for gate in best.gates
         ],
-        "fingerprint": f"{best.fingerprint:064x}",
+        "fingerprint": None if best.fingerprint is None else f"{best.fingerprint:064x}",
     }

@@ -5,22 +5,24 @@ Stands apart because each is a function of a flattened view, checked against pic
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from unetlite.edge.capture.geometry import Lie
+from unetlite.vision.contract import DocumentFormat
 from unetlite.vision.image import RgbImage
 from unetlite.vision.quad import Quad
 
-VIEW_PX = 640  # of the card's longer side: more shows no print that matters, and costs time on a small processor
+VIEW_PX = 320  # of the card's longer side, for light and cover
+SHARP_PX = 640  # for sharpness: more shows no print that matters, and costs time on a small processor
 _RIM_MM = 7.0  # of surroundings kept around the card
 
 _WINDOW_MM = 4.0  # in which an edge is compared with the contrast around it: a wider blur hides its own extent
 _PRINT_SHARE = 0.5  # of the card's whole contrast that a window must have to count as print
 _LEAST_STEP = 14.0  # grey levels; noise alone stays below
-_LEAST_WINDOWS = 20  # of the several hundred on a card
+_LEAST_WINDOWS = 40  # of the thousand on a card
 _EDGE_RANK = 70  # percentile: the sharper edges tell the camera's blur, the others the print's own softness
 
 _WASHED_OUT = 250  # of all three channels
@@ -55,39 +57,59 @@ class FlatView:
         return self.wide[r:-r, r:-r]
 
 
-def flat_view(image: RgbImage, quad: Quad, lie: Lie) -> FlatView:
-    """Flatten a card for measuring, at no more than its own resolution and no more than VIEW_PX."""
-    image, quad = _shrunk(image, quad, lie.long_px / VIEW_PX)
-    corners = np.asarray(quad, np.float64)
-    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    across, down = (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
-    long_px = min(VIEW_PX, max(across, down))
-    short_px = long_px * min(lie.format.size_mm) / max(lie.format.size_mm)
-    width, height = (long_px, short_px) if across >= down else (short_px, long_px)
-    width, height = max(16, round(width)), max(16, round(height))
-    px_per_mm = max(width, height) / max(lie.format.size_mm)
+def flat_view(image: RgbImage, quad: Quad, document: DocumentFormat) -> FlatView:
+    """Flatten a card with its surroundings, for light and cover: at no more than its own resolution and VIEW_PX."""
+    image, quad = _near(image, quad, VIEW_PX)
+    size_wh, px_per_mm = _view_size(quad, document, VIEW_PX)
     rim = max(2, round(_RIM_MM * px_per_mm))
+    return FlatView(_flattened(image, quad, size_wh, rim), rim, px_per_mm)
+
+
+def sharp_view(image: RgbImage, quad: Quad, document: DocumentFormat) -> tuple[np.ndarray, float]:
+    """Flatten a card for its sharpness: (h, w) uint8 luminance at up to SHARP_PX, and its pixels per mm."""
+    near, quad = _near(image, quad, SHARP_PX)
+    size_wh, px_per_mm = _view_size(quad, document, SHARP_PX)
+    return _flattened(luminance(near), quad, size_wh, 0), px_per_mm
+
+
+def _flattened(image: np.ndarray, quad: Quad, size_wh: tuple[int, int], rim: int) -> np.ndarray:
+    width, height = size_wh
     low, right, bottom = rim - 0.5, rim + width - 0.5, rim + height - 0.5
     target = np.array([[low, low], [right, low], [right, bottom], [low, bottom]], np.float32)
-    matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), target)
-    size_wh = (width + 2 * rim, height + 2 * rim)
-    wide = cv2.warpPerspective(image, matrix, size_wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return FlatView(wide, rim, px_per_mm)
+    matrix = cv2.getPerspectiveTransform(np.asarray(quad, np.float32), target)
+    wide_wh = (width + 2 * rim, height + 2 * rim)
+    return cv2.warpPerspective(image, matrix, wide_wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _shrunk(image: RgbImage, quad: Quad, factor: float) -> tuple[RgbImage, Quad]:
-    """The quad's part of the image by whole-number averages, so that warping does not pick single pixels."""
-    step = int(factor)
-    if step < 2:
-        return image, quad
+def _side_lengths(quad: Quad) -> tuple[float, float]:
+    """Pixels across and down, means of opposite sides."""
+    corners = np.asarray(quad, np.float64)
+    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    return float(sides[0] + sides[2]) / 2.0, float(sides[1] + sides[3]) / 2.0
+
+
+def _view_size(quad: Quad, document: DocumentFormat, most_px: int) -> tuple[tuple[int, int], float]:
+    """Width and height of a view with the document's own aspect, and its pixels per mm."""
+    across, down = _side_lengths(quad)
+    long_px = min(most_px, max(across, down))
+    short_px = long_px * min(document.size_mm) / max(document.size_mm)
+    width, height = (long_px, short_px) if across >= down else (short_px, long_px)
+    size_wh = max(16, round(width)), max(16, round(height))
+    return size_wh, max(size_wh) / max(document.size_mm)
+
+
+def _near(image: RgbImage, quad: Quad, most_px: int) -> tuple[RgbImage, Quad]:
+    """The quad's part of the image, by whole-number averages, so that warping does not pick single pixels."""
+    step = max(1, int(max(_side_lengths(quad)) / most_px))
     margin = 0.15 * np.ptp(quad, axis=0).max()
     height, width = image.shape[:2]
     left, top = np.clip(np.floor(quad.min(0) - margin).astype(int), 0, [width - step, height - step])
     right, bottom = np.clip(np.ceil(quad.max(0) + margin).astype(int), [left + step, top + step], [width, height])
     columns, rows = (right - left) // step, (bottom - top) // step
     part = image[top : top + rows * step, left : left + columns * step]
-    small = cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
-    return small, ((quad - (left, top) + 0.5) / step - 0.5).astype(np.float32)
+    if step > 1:
+        part = cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
+    return part, ((quad - (left, top) + 0.5) / step - 0.5).astype(np.float32)
 
 
 def luminance(view: RgbImage) -> np.ndarray:
@@ -109,35 +131,47 @@ def blur_mm(grey: np.ndarray, px_per_mm: float) -> float | None:
     Returns:
         Sigma in millimetres; None where too little print is in sight.
     """
-    side = max(5, round(_WINDOW_MM * px_per_mm)) | 1
-    values = grey.astype(np.float32)
-    across = cv2.filter2D(values, -1, np.array([[-0.5, 0.0, 0.5]], np.float32))
-    down = cv2.filter2D(values, -1, np.array([[-0.5], [0.0], [0.5]], np.float32))
-    half = float(np.sqrt(0.5))
-    rises = [np.abs(rise) for rise in (across, down, (across + down) * half, (across - down) * half)]
-    kernel = np.ones((side, side), np.uint8)
-    centres = slice(side, -side, max(2, side // 2))  # the border itself is no print
-    contrast = (cv2.dilate(values, kernel) - cv2.erode(values, kernel))[centres, centres]
-    if contrast.size == 0:
-        return None
-    low, high = np.percentile(grey[::2, ::2], (3, 97))
-    printed = contrast >= max(_LEAST_STEP, _PRINT_SHARE * float(high - low))
+    cell = max(2, round(_WINDOW_MM * px_per_mm / 3))  # a window is three cells wide, and they overlap by two
+    low, high = levels_at(grey, (0.03, 0.97))
+    contrast = _windows(cv2.dilate, grey, cell) - _windows(cv2.erode, grey, cell)
+    printed = contrast >= max(_LEAST_STEP, _PRINT_SHARE * (high - low))
     if int(printed.sum()) < _LEAST_WINDOWS:
         return None
-    steepness = [
-        float(np.percentile(cv2.dilate(rise, kernel)[centres, centres][printed] / contrast[printed], _EDGE_RANK))
-        for rise in rises
-    ]
+    middle = grey[1:-1, 1:-1]
+    rises = (
+        (grey[1:-1, 2:], grey[1:-1, :-2], 2.0),
+        (grey[2:, 1:-1], grey[:-2, 1:-1], 2.0),
+        (grey[2:, 2:], grey[:-2, :-2], 2.0 * np.sqrt(2.0)),
+        (grey[2:, :-2], grey[:-2, 2:], 2.0 * np.sqrt(2.0)),
+    )
+    steepness = []
+    for after, before, distance_px in rises:
+        rise = np.zeros_like(grey)
+        cv2.absdiff(after, before, dst=rise[1 : 1 + middle.shape[0], 1 : 1 + middle.shape[1]])
+        share = _windows(cv2.dilate, rise, cell)[printed] / contrast[printed]
+        steepness.append(float(np.percentile(share, _EDGE_RANK)) / distance_px)
     sigma_px = 1.0 / (max(min(steepness), 1e-3) * float(np.sqrt(2.0 * np.pi)))
-    return sigma_px / px_per_mm
+    return float(sigma_px / px_per_mm)
+
+
+def _windows(extreme: Callable[..., np.ndarray], values: np.ndarray, cell: int) -> np.ndarray:
+    """(h, w) float32 extremes of the windows, without those at the border, which is no print."""
+    cells = extreme(values, np.ones((cell, cell), np.uint8))[cell // 2 :: cell, cell // 2 :: cell]
+    return extreme(np.ascontiguousarray(cells), np.ones((3, 3), np.uint8))[2:-2, 2:-2].astype(np.float32)
+
+
+def levels_at(grey: np.ndarray, shares: Sequence[float]) -> list[float]:
+    """The grey levels below which these shares of (h, w) uint8 lie."""
+    counts = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256])[:, 0])
+    return [float(np.searchsorted(counts, share * counts[-1])) for share in shares]
 
 
 def glare_share(card: RgbImage, px_per_mm: float) -> float:
     """The share of a flattened card that is washed out in spots larger than small print."""
-    washed = (card.min(axis=2) >= _WASHED_OUT).astype(np.uint8)
+    washed = cv2.inRange(card, (_WASHED_OUT,) * 3, (255,) * 3)
     side = max(2, round(_GLARE_MM * px_per_mm))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return float(cv2.morphologyEx(washed, cv2.MORPH_OPEN, kernel).mean())
+    opened = cv2.morphologyEx(washed, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    return cv2.countNonZero(opened) / opened.size
 
 
 def hidden_mm(view: FlatView) -> float:

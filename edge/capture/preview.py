@@ -1,14 +1,13 @@
 """The page that shows the live picture: for a phone beside a device without a screen.
 
 Stands apart, in a thread of its own with aiohttp, because a viewer may be slow, gone or hostile, and the capture must
-not notice: it only leaves its newest view here.
+not notice: it only leaves its newest view here. aiohttp is imported when a page is asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import re
 import secrets
 import threading
@@ -18,27 +17,25 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
-
+from unetlite.edge.capture.address import address_for_others, is_loopback, parse_address
 from unetlite.edge.capture.loop import View
-from unetlite.edge.capture.states import State
+from unetlite.edge.capture.page_picture import encode_view
 from unetlite.edge.capture.store import CaptureStore
 from unetlite.vision.errors import MissingExtraError, SettingsError
 
-try:
+if TYPE_CHECKING:
     from aiohttp import web
-except ImportError as error:
-    raise MissingExtraError("--serve needs aiohttp, which is not installed: pip install 'unetlite[serve]'") from error
 
 _STATIC = Path(__file__).parent / "static"
-_WIDTH = 800  # pixels of the picture sent: enough for a phone, a tenth of a camera's bytes
+_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _PERIOD_S = 0.1  # pictures sent at most this often
-_JPEG_QUALITY = 70
+_REPEAT_S = 1.0  # without a new one, the last is sent again
 _WRITE_S = 10.0  # a viewer that takes nothing for so long has gone
 _MOST_VIEWERS = 8
 _LATEST = 6  # captures shown
+_LIST_S = 1.0  # the folder is listed at most this often: it may hold thousands
 _COOKIE = "unet_capture"
 _TRIGGER_HEADER = "X-Unet-Capture"  # no page of another origin can send it
 _HEADERS = {
@@ -50,37 +47,9 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_COLOURS = {  # RGB, the page's own
-    State.SEARCHING: (160, 160, 160),
-    State.ADJUSTING: (255, 170, 40),
-    State.HOLD_STILL: (70, 170, 255),
-    State.CAPTURED: (60, 220, 100),
-    State.REMOVE: (60, 220, 100),
-}
+_STREAM = {**_HEADERS, "Content-Type": "multipart/x-mixed-replace; boundary=frame"}
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def parse_address(address: str) -> tuple[str, int]:
-    """Host and port of "HOST:PORT"; IPv6 in brackets.
-
-    Raises:
-        SettingsError: something else.
-    """
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^:\[\]]+):(\d{1,5})", address)
-    if match is None or int(match[2]) > 65535:
-        raise SettingsError(f"--serve: expected HOST:PORT such as 127.0.0.1:8080, got {address!r}")
-    return match[1].strip("[]"), int(match[2])
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the host's address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+_Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
 
 
 class Preview:
@@ -88,22 +57,38 @@ class Preview:
 
     Attributes:
         url: where the page is, with the token where one is needed.
+        port: that it listens on.
         on_trigger: called when somebody presses the button.
     """
 
     def __init__(self, address: str, store: CaptureStore, *, tell: Callable[[str], object] = lambda text: None) -> None:
+        """Prepare a page at "HOST:PORT"; port 0 takes a free one.
+
+        Raises:
+            SettingsError: no such address.
+            MissingExtraError: aiohttp is not installed.
+        """
+        try:
+            from aiohttp import web
+        except ImportError as error:
+            raise MissingExtraError(
+                "--serve needs aiohttp, which is not installed; install it with: pip install 'unetlite[serve]'"
+            ) from error
+        self._web = web
         self._host, self._port = parse_address(address)
-        self._local = is_loopback(self._host)
         # Kept in memory alone: a new one each time the program starts.
-        self._token = None if self._local else secrets.token_urlsafe(24)
+        self._token = None if is_loopback(self._host) else secrets.token_urlsafe(24)
         self._store, self._tell = store, tell
         self.on_trigger: Callable[[], object] = lambda: None
         self.url = ""
+        self.port = self._port
         self._view: View | None = None
         self._view_s = 0.0
         self._viewers = 0
         self._jpeg = b""
         self._jpeg_number = 0
+        self._names: list[str] = []
+        self._names_s = float("-inf")
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -140,16 +125,21 @@ class Preview:
             started.set()
 
     async def _run(self, started: threading.Event) -> None:
+        web = self._web
         self._loop, self._stopping, self._fresh = asyncio.get_running_loop(), asyncio.Event(), asyncio.Condition()
-        application = web.Application(middlewares=[self._guard], client_max_size=1024)
+
+        @web.middleware
+        async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
+            return await self._guard(request, handler)
+
+        application = web.Application(middlewares=[guard], client_max_size=1024)
         application.add_routes(
             [
-                web.get("/", self._page),
+                *(web.get(path, self._page) for path in ("/", "/page.js", "/page.css")),
                 web.get("/live.mjpg", self._live),
                 web.get("/state.json", self._state),
                 web.post("/trigger", self._trigger),
                 web.get("/captures/{name}", self._capture),
-                *(web.get(f"/{name}", self._page) for name in ("page.js", "page.css")),
             ]
         )
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
@@ -158,9 +148,8 @@ class Preview:
         try:
             site = web.TCPSite(runner, self._host, self._port)
             await site.start()
-            port = runner.addresses[0][1]
-            host = f"[{self._host}]" if ":" in self._host else self._host
-            self.url = f"http://{host}:{port}/" + ("" if self._token is None else f"?token={self._token}")
+            self.port = runner.addresses[0][1]
+            self.url = self._url()
             started.set()
             encoder = asyncio.create_task(self._encode_on())
             await self._stopping.wait()
@@ -169,30 +158,36 @@ class Preview:
                 encoder.cancel()
             await runner.cleanup()
 
-    @web.middleware
+    def _url(self) -> str:
+        if self._token is None:
+            host, query = self._host, ""
+        else:
+            host, query = address_for_others(self._host), f"?token={self._token}"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/{query}"
+
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         try:
-            response = await self._admit(request) or await handler(request)
-        except web.HTTPException as refusal:
+            response = self._admit(request) or await handler(request)
+        except self._web.HTTPException as refusal:
             refusal.headers.update(_HEADERS)
             raise
         if not response.prepared:
             response.headers.update(_HEADERS)
         return response
 
-    async def _admit(self, request: web.Request) -> web.StreamResponse | None:
+    def _admit(self, request: web.Request) -> web.StreamResponse | None:
         """None for those who may pass, the answer for those who may not yet."""
         if self._token is None:
             # A page elsewhere can point its own name at this address; that name then stands in the request.
             name = re.sub(r":\d+$", "", request.host)
             if not is_loopback(name.strip("[]")):
-                raise web.HTTPForbidden(text="This page answers on this machine's own address alone.\n")
+                raise self._web.HTTPForbidden(text="This page answers on this machine's own address alone.\n")
             return None
         if self._is_token(request.cookies.get(_COOKIE, "")):
             return None
         if not self._is_token(request.query.get("token", "")):
-            raise web.HTTPUnauthorized(text="Open the address that unet-capture showed when it started.\n")
-        response = web.Response(status=303, headers={"Location": "/"})  # the token does not stay in the address bar
+            raise self._web.HTTPUnauthorized(text="Open the address that unet-capture showed when it started.\n")
+        response = self._web.Response(status=303, headers={"Location": "/"})  # it does not stay in the address bar
         response.set_cookie(_COOKIE, self._token, httponly=True, samesite="Lax", path="/")
         return response
 
@@ -200,9 +195,8 @@ class Preview:
         return self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        name = request.path.strip("/") or "page.html"
-        kind = {"html": "text/html", "js": "text/javascript", "css": "text/css"}[name.rpartition(".")[2]]
-        return web.Response(body=(_STATIC / name).read_bytes(), content_type=kind, charset="utf-8")
+        path = _STATIC / (request.path.strip("/") or "page.html")
+        return self._web.Response(body=path.read_bytes(), content_type=_TYPES[path.suffix], charset="utf-8")
 
     async def _state(self, request: web.Request) -> web.StreamResponse:
         view = self._view
@@ -216,42 +210,57 @@ class Preview:
                 "age_s": round(time.monotonic() - self._view_s, 1),
                 "figures": asdict(view.figures),
             }
-        names = await asyncio.to_thread(self._store.names)
-        return web.json_response({**content, "captures": names[: -_LATEST - 1 : -1]})
+        if time.monotonic() - self._names_s > _LIST_S:
+            self._names_s = time.monotonic()
+            self._names = (await asyncio.to_thread(self._store.names))[: -_LATEST - 1 : -1]
+        return self._web.json_response({**content, "captures": self._names})
 
     async def _trigger(self, request: web.Request) -> web.StreamResponse:
         if _TRIGGER_HEADER not in request.headers:
-            raise web.HTTPForbidden(text=f"Expected the header {_TRIGGER_HEADER}.\n")
+            raise self._web.HTTPForbidden(text=f"Expected the header {_TRIGGER_HEADER}.\n")
         self.on_trigger()
-        return web.Response(status=204)
+        return self._web.Response(status=204)
 
     async def _capture(self, request: web.Request) -> web.StreamResponse:
         path = self._store.crop_path(request.match_info["name"])
         if path is None:
-            raise web.HTTPNotFound(text="There is no such capture.\n")
-        return web.FileResponse(path, headers=_HEADERS)
+            raise self._web.HTTPNotFound(text="There is no such capture.\n")
+        return self._web.FileResponse(path, headers=_HEADERS)
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         if self._viewers >= _MOST_VIEWERS:
-            raise web.HTTPServiceUnavailable(text=f"{_MOST_VIEWERS} viewers are watching already.\n")
-        response = web.StreamResponse(
-            headers={**_HEADERS, "Content-Type": "multipart/x-mixed-replace; boundary=frame"}
-        )
+            raise self._web.HTTPServiceUnavailable(text=f"{_MOST_VIEWERS} viewers are watching already.\n")
+        response = self._web.StreamResponse(headers=_STREAM)
+        # The first one's picture is not made yet: what is there is left over from the viewer before.
+        seen, shown = 0 if self._viewers else self._jpeg_number, False
         self._viewers += 1
         try:
             await response.prepare(request)
-            seen = 0
+            await response.write(b"--frame\r\n")
             while not self._stopping.is_set():
-                async with self._fresh:
-                    await self._fresh.wait_for(lambda seen=seen: self._jpeg_number != seen)
-                    jpeg, seen = self._jpeg, self._jpeg_number  # the newest: what a slow viewer missed stays missed
-                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
-                await asyncio.wait_for(response.write(head + jpeg + b"\r\n"), _WRITE_S)
+                if not await self._is_newer(seen) and not shown:
+                    continue
+                jpeg, seen, shown = self._jpeg, self._jpeg_number, True  # what a slow viewer missed stays missed
+                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
+                # With the boundary that ends it: browsers show a picture no sooner.
+                await asyncio.wait_for(response.write(head + jpeg + b"\r\n--frame\r\n"), _WRITE_S)
         except (ConnectionError, asyncio.TimeoutError):
-            pass  # gone, or as good as gone
+            if request.transport is not None:
+                request.transport.abort()  # gone, or as good as gone: nothing is waited for any more
         finally:
             self._viewers -= 1
         return response
+
+    async def _is_newer(self, seen: int) -> bool:
+        """Wait for a picture after number `seen`; not for ever.
+
+        The last one is then sent again: Chromium shows the first picture when the second begins, and a viewer that
+        has gone is noticed by writing alone.
+        """
+        async with self._fresh:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._fresh.wait_for(lambda: self._jpeg_number != seen), _REPEAT_S)
+            return self._jpeg_number != seen
 
     async def _encode_on(self) -> None:
         """Encode the newest view while anyone watches, once for all of them."""
@@ -260,23 +269,11 @@ class Preview:
             while True:
                 await asyncio.sleep(_PERIOD_S)
                 view = self._view
+                if not self._viewers:
+                    done = None
                 if view is None or view is done or not self._viewers:
                     continue
                 jpeg = await asyncio.get_running_loop().run_in_executor(worker, encode_view, view)
                 async with self._fresh:
                     done, self._jpeg, self._jpeg_number = view, jpeg, self._jpeg_number + 1
                     self._fresh.notify_all()
-
-
-def encode_view(view: View) -> bytes:
-    """The view as a JPEG, the card outlined in its state's colour."""
-    height, width = view.image.shape[:2]
-    scale = min(1.0, _WIDTH / width)
-    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = cv2.resize(view.image, size_wh, interpolation=cv2.INTER_AREA)
-    if view.quad is not None:
-        points = (((view.quad + 0.5) * scale - 0.5) * 16).round().astype("int32")[:, None]
-        for colour, line_width in (((0, 0, 0), 7), (_COLOURS[view.step.state], 4)):
-            cv2.polylines(picture, [points], True, colour, line_width, cv2.LINE_AA, 4)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)[1].tobytes()

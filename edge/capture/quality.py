@@ -11,12 +11,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unetlite.edge.capture.camera import LiveFrame
 from unetlite.edge.capture.fingerprint import fingerprint
-from unetlite.edge.capture.gate import Gate
+from unetlite.edge.capture.gate import Gate, first_failed
 from unetlite.edge.capture.geometry import Lie, lie_of
-from unetlite.edge.capture.measures import blur_mm, flat_view, glare_share, hidden_mm, luminance
+from unetlite.edge.capture.measures import (
+    FlatView,
+    blur_mm,
+    flat_view,
+    glare_share,
+    hidden_mm,
+    levels_at,
+    luminance,
+    sharp_view,
+)
 from unetlite.vision.contract import DOCUMENT_FORMATS, DocumentFormat
-from unetlite.vision.image import RgbImage
 from unetlite.vision.quad import Quad
 
 
@@ -53,55 +62,73 @@ class Quality:
     """What the gates say of one frame.
 
     Attributes:
-        gates: in the order in which their hints matter.
+        gates: in the order in which their hints matter; those that were not measured are missing.
         sharpness: one over the blur in mm: higher is better; 0 where nothing could be measured.
-        fingerprint: perceptual hash of the flattened card.
+        fingerprint: perceptual hash of the flattened card; None where an earlier gate closed.
         lie: how the card lies.
     """
 
     gates: tuple[Gate, ...]
     sharpness: float
-    fingerprint: int
+    fingerprint: int | None
     lie: Lie
 
 
 def judge(
-    image: RgbImage,
+    frame: LiveFrame,
     quad: Quad,
     settings: QualitySettings,
     formats: Sequence[DocumentFormat] = DOCUMENT_FORMATS,
+    *,
+    every: bool = False,
 ) -> Quality:
-    """Judge the card inside `quad`.
+    """Judge the card inside `quad`: how it lies, then the light on it, then its sharpness, up to what fails.
+
+    Light and cover are measured on the frame's small picture, sharpness on the full one, as that is what is cropped.
 
     Args:
-        image: (H, W, 3) uint8, RGB: the frame in full resolution, as that is what is cropped.
-        quad: (4, 2) float32 pixels of it.
+        frame: the frame.
+        quad: (4, 2) float32 pixels of `frame.image`.
         settings: where the gates close.
         formats: document formats that may occur.
+        every: measure all, whatever fails.
     """
-    size_wh = (image.shape[1], image.shape[0])
-    lie = lie_of(quad, size_wh, formats, settings.focal_share)
-    view = flat_view(image, quad, lie)
+    lie = lie_of(quad, frame.size_wh, formats, settings.focal_share)
+    gates = _lie_gates(quad, frame.size_wh, lie, settings)
+    if first_failed(gates) and not every:
+        return Quality(gates, 0.0, None, lie)
+    view = flat_view(frame.small, frame.in_small(quad), lie.format)
     grey = luminance(view.card)
-    low, middle, high = (float(v) for v in np.percentile(grey[::2, ::2], (5, 50, 95)))
-    blur = blur_mm(grey, view.px_per_mm)
-    glare = glare_share(view.card, view.px_per_mm)
-    hidden = hidden_mm(view)
+    gates += _light_gates(view, grey, settings)
+    print_ = fingerprint(grey)
+    if first_failed(gates) and not every:
+        return Quality(gates, 0.0, print_, lie)
+    blur = blur_mm(*sharp_view(frame.image, quad, lie.format))
+    # Without any edge in sight the card is blurred beyond measure, or blank.
+    sharp = blur is not None and blur <= settings.most_blur_mm
+    gates += (Gate("sharpness", blur, settings.most_blur_mm, sharp, "Hold still: it is blurred."),)
+    return Quality(gates, 0.0 if blur is None else 1.0 / max(blur, 1e-3), print_, lie)
+
+
+def _lie_gates(quad: Quad, size_wh: tuple[int, int], lie: Lie, s: QualitySettings) -> tuple[Gate, ...]:
     margin = _margin_share(quad, size_wh)
-    s = settings
-    gates = (
+    return (
         Gate("margin", margin, s.least_margin, margin >= s.least_margin, "Move the whole card into the picture."),
         Gate("size", lie.ppi, s.least_ppi, lie.ppi >= s.least_ppi, "Bring the card closer."),
         Gate("tilt", lie.tilt_deg, s.most_tilt_deg, lie.tilt_deg <= s.most_tilt_deg, "Hold the card flat, not tilted."),
+    )
+
+
+def _light_gates(view: FlatView, grey: np.ndarray, s: QualitySettings) -> tuple[Gate, ...]:
+    low, middle, high = levels_at(grey, (0.05, 0.5, 0.95))
+    glare = glare_share(view.card, view.px_per_mm)
+    hidden = hidden_mm(view)
+    return (
         _brightness(middle, s),
         Gate("glare", glare, s.most_glare, glare <= s.most_glare, "Turn the card a little: light is reflected."),
         Gate("contrast", high - low, s.least_contrast, high - low >= s.least_contrast, "Give it even, clear light."),
-        # Without any edge in sight the card is blurred beyond measure, or blank.
-        Gate("sharpness", blur, s.most_blur_mm, (blur or np.inf) <= s.most_blur_mm, "Hold still: it is blurred."),
         Gate("occlusion", hidden, s.most_hidden_mm, hidden <= s.most_hidden_mm, "Take your fingers off it."),
     )
-    sharpness = 0.0 if blur is None else 1.0 / max(blur, 1e-3)
-    return Quality(gates, sharpness, fingerprint(grey), lie)
 
 
 def _brightness(middle: float, settings: QualitySettings) -> Gate:

@@ -175,6 +175,11 @@ class CaptureMachine:
         """Capture the next card that is seen, whatever gates, stillness and memory say."""
         self._trigger_until_s = self._now_s + self.settings.trigger_s
 
+    @property
+    def triggered(self) -> bool:
+        """Whether a trigger still waits for a card."""
+        return self._now_s <= self._trigger_until_s
+
     def forget_last(self) -> None:
         """Forget the card captured last: it could not be saved, so it may be shown again."""
         if self._present is not None:
@@ -185,7 +190,7 @@ class CaptureMachine:
         self._advance(seen.time_s)
         if seen.quad is not None:
             self._seen_s = self._now_s
-        if seen.quad is not None and self._now_s <= self._trigger_until_s:
+        if seen.quad is not None and self.triggered:
             self._trigger_until_s = float("-inf")
             return self._capture(seen, manual=True)
         if self._state in (State.CAPTURED, State.REMOVE):
@@ -193,7 +198,7 @@ class CaptureMachine:
             if step is not None:
                 return step
         step = self._approach(seen)
-        if seen.quad is None and self._now_s <= self._trigger_until_s:
+        if seen.quad is None and self.triggered:
             step = replace(step, sentence=_NOTHING_TO_TRIGGER)
         return step
 

@@ -3,6 +3,7 @@
 const element = (id) => document.getElementById(id);
 const STALE_S = 3;
 let shown = "";
+let connected = true;
 
 function figuresText(figures) {
   const parts = [];
@@ -43,15 +44,24 @@ function show(now) {
   showCaptures(now.captures);
 }
 
+// A stream that broke off is not an error to every browser: its last picture just stays.
+function reload() {
+  element("live").src = `/live.mjpg?${Date.now()}`;
+}
+
 async function poll() {
   try {
     const answer = await fetch("/state.json");
-    if (!answer.ok) throw new Error(answer.statusText);
+    if (answer.status === 401) throw new Error("unet-capture was started again: open the new address it shows.");
+    if (!answer.ok) throw new Error("No connection to unet-capture.");
     show(await answer.json());
-  } catch {
+    if (!connected) reload();
+    connected = true;
+  } catch (error) {
+    connected = false;
     document.body.dataset.state = "trouble";
     element("state").textContent = "trouble";
-    element("sentence").textContent = "No connection to unet-capture.";
+    element("sentence").textContent = error instanceof TypeError ? "No connection to unet-capture." : error.message;
   }
   setTimeout(poll, 300);
 }
@@ -60,6 +70,6 @@ element("trigger").addEventListener("click", () => {
   fetch("/trigger", { method: "POST", headers: { "X-Unet-Capture": "1" } });
 });
 element("live").addEventListener("error", () => {
-  setTimeout(() => { element("live").src = `/live.mjpg?${Date.now()}`; }, 1000);
+  setTimeout(reload, 1000);
 });
 poll();

@@ -206,6 +206,9 @@ class FakeRequest:
         rows = in_layout(patch_picture(stream["size"]), layout, stream["padding"]).reshape(-1)
         return np.concatenate([rows, np.zeros(4096, np.uint8)])  # the allocator rounds up to pages
 
+    def get_metadata(self) -> dict[str, int]:
+        return {"SensorTimestamp": 12_500_000_000}
+
     def release(self) -> None:
         self.released.append(1)
 
@@ -262,7 +265,7 @@ def test_picamera2_frames_are_rgb_whatever_format_libcamera_chose(given: str, mo
     assert (frame.image.shape, frame.small.shape) == ((720, 1280, 3), (360, 640, 3))
     for image in (frame.image, frame.small):
         assert np.abs(patches_of(image) - PATCHES).max() <= 4
-    assert released == [1]
+    assert (frame.time_s, released) == (12.5, [1])
     assert asked["closed"]
 
 

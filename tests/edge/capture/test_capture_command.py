@@ -22,7 +22,7 @@ from unetlite.edge.capture.camera import CameraOptions, LiveFrame, open_camera
 from unetlite.edge.capture.cli import main
 from unetlite.edge.capture.config import CaptureConfig, read_config
 from unetlite.edge.capture.latest import LatestFrames
-from unetlite.edge.capture.loop import CaptureLoop, View, full_quad
+from unetlite.edge.capture.loop import CaptureLoop, View, exact_quad
 from unetlite.edge.capture.states import State, quad_iou
 from unetlite.edge.capture.store import CaptureStore, StoreSettings
 from unetlite.edge.segmenter import load_segmenter
@@ -196,7 +196,7 @@ def test_a_quad_of_the_small_stream_is_refined_on_the_large_one() -> None:
     low = cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA)
     rough = ((quad + 0.5) / 4 - 0.5 + np.random.default_rng(1).normal(0, 0.7, (4, 2))).astype(np.float32)
     frame = LiveFrame(0, 0.0, picture, "RGB", (1280, 960), low)
-    assert np.abs(full_quad(frame, rough) - quad).max() < 1.5
+    assert np.abs(exact_quad(frame, frame.in_image(rough)) - quad).max() < 1.5
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -105,7 +105,7 @@ def test_a_phone_sees_picture_state_captures_and_can_trigger(browser: Browser, t
     with Preview("0.0.0.0:0", store) as page:  # the address that needs a token
         page.on_trigger = lambda: pressed.append(1)
         page.show(show(Step(State.ADJUSTING, "Turn the card a little: light is reflected.")))
-        browser.open(page.url.replace("0.0.0.0", "127.0.0.1"))
+        browser.open(f"http://127.0.0.1:{page.port}/?{page.url.partition('?')[2]}")
         browser.wait_for("document.readyState !== 'loading' && document.body.dataset.state === 'adjusting'")
         browser.wait_for("document.getElementById('live').naturalWidth === 640")
         assert "token" not in browser.run("location.href")

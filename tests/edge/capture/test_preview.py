@@ -17,9 +17,11 @@ from printed_card import printed_face, view_of_card
 
 pytest.importorskip("aiohttp", reason="the page needs aiohttp: pip install 'unetlite[serve]'")
 
+from unetlite.edge.capture.address import address_for_others, is_loopback, parse_address
 from unetlite.edge.capture.figures import Figures
 from unetlite.edge.capture.loop import View
-from unetlite.edge.capture.preview import Preview, encode_view, is_loopback, parse_address
+from unetlite.edge.capture.page_picture import encode_view
+from unetlite.edge.capture.preview import Preview
 from unetlite.edge.capture.states import State, Step
 from unetlite.edge.capture.store import CaptureStore, StoreSettings
 from unetlite.vision.errors import SettingsError
@@ -50,12 +52,20 @@ def open_page(store: CaptureStore) -> Iterator[Preview]:
         yield preview
 
 
-def port_of(page: Preview) -> int:
-    return int(page.url.split("?")[0].rstrip("/").rpartition(":")[2])
+CONNECTIONS: list[http.client.HTTPConnection] = []
+
+
+@pytest.fixture(autouse=True)
+def hang_up() -> Iterator[None]:
+    """Closes what `ask` has opened."""
+    yield
+    while CONNECTIONS:
+        CONNECTIONS.pop().close()
 
 
 def ask(page: Preview, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection("127.0.0.1", port_of(page), timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=10)
+    CONNECTIONS.append(connection)
     connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
     return connection.getresponse()
 
@@ -141,7 +151,7 @@ def test_the_trigger_needs_its_header_so_that_other_pages_cannot_press_it(page: 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "10.0.0.1:8080"])
 def test_a_name_pointed_at_the_loopback_address_is_refused(page: Preview, host: str) -> None:
     assert ask(page, "/state.json", Host=host).status == 403
-    assert ask(page, "/state.json", Host=f"localhost:{port_of(page)}").status == 200
+    assert ask(page, "/state.json", Host=f"localhost:{page.port}").status == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/state.json", "/live.mjpg", "/page.js", "/captures/x", "/?token=", "/?token=é"])
@@ -172,9 +182,9 @@ def test_tokens_differ_from_start_to_start(store: CaptureStore) -> None:
 
 def test_a_viewer_that_reads_nothing_holds_up_neither_capture_nor_other_viewers(page: Preview) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (600, 800, 3), dtype=np.uint8)  # 500 kB a picture
-    stuck = socket.create_connection(("127.0.0.1", port_of(page)))
+    stuck = socket.create_connection(("127.0.0.1", page.port))
     stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    stuck.sendall(f"GET /live.mjpg HTTP/1.1\r\nHost: 127.0.0.1:{port_of(page)}\r\n\r\n".encode())
+    stuck.sendall(f"GET /live.mjpg HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
     stopping = threading.Event()
     longest = []
 
@@ -204,7 +214,7 @@ def test_too_many_viewers_are_turned_away(page: Preview) -> None:
 
 
 def test_a_port_in_use_is_told(page: Preview, store: CaptureStore) -> None:
-    with pytest.raises(SettingsError, match="could not be had"), Preview(f"127.0.0.1:{port_of(page)}", store):
+    with pytest.raises(SettingsError, match="could not be had"), Preview(f"127.0.0.1:{page.port}", store):
         pass
 
 
@@ -214,7 +224,10 @@ def test_addresses_are_parsed() -> None:
     for wrong in ("8080", "host", "host:", "::1:80", "h:99999", ":80"):
         with pytest.raises(SettingsError, match="HOST:PORT"):
             parse_address(wrong)
-    assert [is_loopback(h) for h in ("localhost", "127.9.9.9", "::1", "0.0.0.0", "pi.local")] == [True] * 3 + [False] * 2
+    assert address_for_others("10.1.2.3") == "10.1.2.3"
+    assert address_for_others("0.0.0.0") not in ("0.0.0.0", "")
+    assert all(is_loopback(host) for host in ("localhost", "127.9.9.9", "::1"))
+    assert not any(is_loopback(host) for host in ("0.0.0.0", "pi.local"))
 
 
 def test_large_pictures_are_sent_small() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from printed_card import ID1_MM, SIZE_WH, printed_face, view_of_card
 
+from unetlite.edge.capture.camera import LiveFrame
 from unetlite.edge.capture.gate import Gate, first_failed
 from unetlite.edge.capture.quality import Quality, QualitySettings, judge
 from unetlite.vision.contract import DOCUMENT_FORMATS
@@ -22,8 +23,12 @@ def closed(quality: Quality) -> list[str]:
     return [g.name for g in quality.gates if not g.passed]
 
 
-def judged(picture: np.ndarray, quad: np.ndarray, **settings: float) -> Quality:
-    return judge(picture, quad, QualitySettings(**settings))
+def frame_of(picture: np.ndarray) -> LiveFrame:
+    return LiveFrame(0, 0.0, picture, "RGB", (picture.shape[1], picture.shape[0]))
+
+
+def judged(picture: np.ndarray, quad: np.ndarray) -> Quality:
+    return judge(frame_of(picture), quad, QualitySettings(), every=True)
 
 
 def test_a_good_card_passes_all_gates() -> None:
@@ -44,7 +49,7 @@ def test_resolution_is_measured_in_pixels_per_inch_of_the_format() -> None:
 
 def test_a_passport_is_measured_by_its_own_size() -> None:
     quad = np.array([[100, 100], [350, 100], [350, 276], [100, 276]], np.float32)
-    lie = judge(np.zeros((480, 640, 3), np.uint8), quad, QualitySettings(), DOCUMENT_FORMATS).lie
+    lie = judge(frame_of(np.zeros((480, 640, 3), np.uint8)), quad, QualitySettings(), DOCUMENT_FORMATS).lie
     assert (lie.format.name, round(lie.ppi, 1)) == ("ID-3", round(250 / 125 * 25.4, 1))
 
 
@@ -109,6 +114,25 @@ def test_a_finger_over_the_border_is_suspected() -> None:
     result = gate(judged(picture, quad), "occlusion")
     assert not result.passed
     assert result.value == pytest.approx(finger_px / 400 * ID1_MM[0], abs=4.0)
+
+
+def test_what_a_closed_gate_makes_needless_is_not_measured() -> None:
+    picture, quad = view_of_card(FACE, tilt_deg=50.0)
+    quality = judge(frame_of(picture), quad, QualitySettings())
+    assert [g.name for g in quality.gates] == ["margin", "size", "tilt"]
+    dark, quad = view_of_card((FACE * 0.1).astype(np.uint8))
+    quality = judge(frame_of(dark), quad, QualitySettings())
+    assert "sharpness" not in {g.name for g in quality.gates}
+    assert quality.fingerprint is not None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_quad_is_too_odd_to_be_judged(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    picture, quad = view_of_card(FACE)
+    for scale in (0.003, 0.1, 1.0, 4.0):
+        odd = ((quad - quad.mean(0)) * scale * rng.uniform(0.1, 1.0, 2) + rng.uniform(-300, 900, 2)).astype(np.float32)
+        assert len(judged(picture, odd).gates) == 8
 
 
 def test_the_first_closed_gate_gives_the_hint() -> None:
