@@ -1,27 +1,29 @@
 """Hit and false-alarm rates of the capture's quality gates on pictures of known blur, glare, tilt and cover.
 
-    python benchmarks/quality_gates.py --count 20 --to docs/quality-gates.md
+    python benchmarks/quality_gates.py --to docs/results/quality-gates.json
 
 Cards and surfaces are the generator's; the camera is a pinhole of known focal length, each fault is put in alone and
-in known strength. "closed" is how often the fault's own gate closed: a false alarm in the rows marked good, a hit in
-those marked bad; what lies between is neither.
+in known strength. A fault's own gate that closes at a harmless strength is a false alarm, at a harmful one a hit.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from unetlite.edge.capture.camera import LiveFrame
 from unetlite.edge.capture.quality import QualitySettings, judge
 from unetlite.training.synthesis.faces import Face, draw_face
 from unetlite.training.synthesis.hands import draw_hands, paint_front
 from unetlite.training.synthesis.layers import flat_homography
 from unetlite.training.synthesis.randomness import stream
 from unetlite.training.synthesis.surfaces import SurfaceSource, draw_surface
+from unetlite.vision.files import write_json
 from unetlite.vision.image import write_image
 
 SIZE_WH = (960, 720)
@@ -37,15 +39,22 @@ Fault = Callable[[np.random.Generator, Scene, float], Scene]
 def draw_scene(rng: np.random.Generator, number: int, tilt_deg: float = 5.0, width_share: float = 0.55) -> Scene:
     """A card on a table, tilted by so much about a random axis, before the lens has blurred it."""
     face = draw_face(rng, f"card {number}")
+    plane, px_per_mm = pose(rng, face, tilt_deg, width_share)
+    canvas = draw_surface(rng, SIZE_WH, plane, SurfaceSource(SEED, (), ()))
+    return lay(canvas, face, plane), quad_of(face, plane), px_per_mm
+
+
+def pose(
+    rng: np.random.Generator, face: Face, tilt_deg: float = 5.0, width_share: float = 0.55
+) -> tuple[np.ndarray, float]:
+    """The homography (3, 3) from the card's plane in mm to pixels, and pixels per mm."""
     focal = FOCAL_SHARE * SIZE_WH[0]
     axis_angle, roll = rng.uniform(0, np.pi), rng.normal(0, 0.08)
     axis = np.array([np.cos(axis_angle), np.sin(axis_angle), 0.0]) * np.radians(tilt_deg)
     rotation = cv2.Rodrigues(axis)[0] @ cv2.Rodrigues(np.array([0.0, 0.0, roll]))[0]
     distance_mm = focal * face.format.width_mm / (width_share * SIZE_WH[0])
     camera = np.array([[focal, 0, SIZE_WH[0] / 2 - 0.5], [0, focal, SIZE_WH[1] / 2 - 0.5], [0, 0, 1]])
-    plane = camera @ np.column_stack([rotation[:, 0], rotation[:, 1], [0.0, 0.0, distance_mm]])
-    canvas = draw_surface(rng, SIZE_WH, plane, SurfaceSource(SEED, (), ()))
-    return lay(canvas, face, plane), quad_of(face, plane), focal / distance_mm
+    return camera @ np.column_stack([rotation[:, 0], rotation[:, 1], [0.0, 0.0, distance_mm]]), focal / distance_mm
 
 
 def lay(canvas: np.ndarray, face: Face, plane: np.ndarray) -> np.ndarray:
@@ -152,53 +161,83 @@ FAULTS: tuple[tuple[str, str, str, Fault, tuple[float, ...], tuple[float, ...]],
 )
 
 
-def values_at(gate: str, fault: Fault, level: float, count: int) -> Iterable[tuple[float | None, bool]]:
-    """The gate's value, and whether it closed, on `count` pictures."""
+THRESHOLDS = {
+    "margin": "least_margin",
+    "size": "least_ppi",
+    "tilt": "most_tilt_deg",
+    "brightness": "least_brightness",
+    "glare": "most_glare",
+    "contrast": "least_contrast",
+    "sharpness": "most_blur_mm",
+    "occlusion": "most_hidden_mm",
+}
+
+
+UNITS = {
+    "margin": "of the shorter side",
+    "size": "ppi",
+    "tilt": "degrees",
+    "brightness": "of 255",
+    "glare": "of the card",
+    "contrast": "of 255",
+    "sharpness": "mm",
+    "occlusion": "mm",
+}
+
+
+def results_at(gate: str, fault: Fault, level: float, count: int) -> dict[str, Any]:
+    """How often the gate closed on `count` pictures, and its median value."""
     settings = QualitySettings(focal_share=FOCAL_SHARE)
+    values, closed = [], 0
     for number in range(count):
         rng = stream(SEED, "quality", number)  # every level sees the same cards
-        tilt_deg = level if gate == "tilt" else 5.0
-        scene = draw_scene(rng, number, tilt_deg, level if gate == "size" else 0.55)
+        scene = scene_at(rng, number, gate, level)
         image, quad, _ = photograph(rng, fault(rng, scene, level))
-        result = next(g for g in judge(image, quad, settings).gates if g.name == gate)
-        yield result.value, not result.passed
+        frame = LiveFrame(number, 0.0, image, "RGB", SIZE_WH)
+        result = next(g for g in judge(frame, quad, settings, every=True).gates if g.name == gate)
+        closed += not result.passed
+        values += [] if result.value is None else [float(result.value)]
+    return {"level": level, "closed": closed, "median": float(np.median(values)) if values else None}
 
 
-def table(count: int) -> str:
-    lines = [
-        "| gate | fault | level | | closed | median value | threshold |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    thresholds = {"size": "least_ppi", "tilt": "most_tilt_deg", "margin": "least_margin", "glare": "most_glare"}
-    thresholds |= {"brightness": "least_brightness", "contrast": "least_contrast", "sharpness": "most_blur_mm"}
-    thresholds |= {"occlusion": "most_hidden_mm"}
+def scene_at(rng: np.random.Generator, number: int, gate: str, level: float) -> Scene:
+    """The scene before its fault; tilt and size are the scene's own."""
+    return draw_scene(rng, number, level if gate == "tilt" else 5.0, level if gate == "size" else 0.55)
+
+
+def report(count: int) -> dict[str, Any]:
+    """A table for docs/fill.py; each level's own figures stand beside it."""
+    rows, faults = [], []
     for gate, what, unit, fault, good, bad in FAULTS:
-        for level in (*good, *bad):
-            results = list(values_at(gate, fault, level, count))
-            measured = [value for value, _ in results if value is not None]
-            middle = f"{np.median(measured):.3g}" if measured else "-"
-            closed = sum(shut for _, shut in results)
-            kind = "good" if level in good else "bad"
-            threshold = getattr(QualitySettings(), thresholds[gate])
-            cells = (gate, what, f"{level:g} {unit}".strip(), kind, f"{closed} of {count}", middle, f"{threshold:g}")
-            lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        levels = {
+            kind: [results_at(gate, fault, level, count) for level in chosen]
+            for kind, chosen in (("harmless", good), ("harmful", bad))
+        }
+        faults.append({"gate": gate, "fault": what, "unit": unit, **levels})
+        threshold = getattr(QualitySettings(), THRESHOLDS[gate])
+        cells = [gate, f"{threshold:g} {UNITS[gate]}".strip(), f"{what} ({unit})" if unit else what]
+        for results in levels.values():
+            cells.append(", ".join(f"{r['level']:g}" for r in results))
+            cells.append(f"{sum(r['closed'] for r in results)} of {count * len(results)}")
+        rows.append(cells)
+    columns = ["gate", "closes at", "fault", "harmless", "false alarms", "harmful", "hits"]
+    note = (
+        f"{count} drawn cards per level, {SIZE_WH[0]}x{SIZE_WH[1]}, judged at their true corners; levels between "
+        f"harmless and harmful are a matter of taste and not counted."
+    )
+    return {"format": "unetlite-table", "columns": columns, "rows": rows, "note": note, "faults": faults}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=20, help="pictures per level")
-    parser.add_argument("--to", type=Path, help="a Markdown file; default: stdout")
+    parser.add_argument("--to", type=Path, required=True, help="the JSON to write, for docs/fill.py")
     parser.add_argument("--look", type=Path, help="also write one picture per fault and level, to be looked at")
     given = parser.parse_args()
     cv2.setNumThreads(1)
     if given.look is not None:
         write_pictures(given.look)
-    text = table(given.count)
-    if given.to is None:
-        print(text, end="")
-    else:
-        given.to.write_text(text, encoding="utf-8")
+    write_json(given.to, report(given.count))
 
 
 def write_pictures(path: Path) -> None:
@@ -208,8 +247,7 @@ def write_pictures(path: Path) -> None:
         row = []
         for level in (*good, *bad)[-4:]:
             rng = stream(SEED, "quality", 3)
-            scene = draw_scene(rng, 3, level if gate == "tilt" else 5.0, level if gate == "size" else 0.55)
-            picture = photograph(rng, fault(rng, scene, level))[0]
+            picture = photograph(rng, fault(rng, scene_at(rng, 3, gate, level), level))[0]
             row.append(cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA))
         rows.append(np.hstack(row + [np.zeros_like(row[0])] * (4 - len(row))))
     write_image(path, np.vstack(rows))

@@ -1,10 +1,12 @@
 """Write the tables that documents promise: each `<!-- results: REPORT -->` block is filled from that report.
 
-A report is what `unet-benchmark run` writes; date, machine, runtime and data stand in it.
+A report is what `unet-benchmark run` writes; date, machine, runtime and data stand in it. The scripts in benchmarks/
+write tables instead: their columns, rows and a note.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -44,12 +46,21 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def block(path: Path) -> str:
+    """What stands in a document for a file of results."""
+    content = json.loads(path.read_text("utf-8"))
+    if content.get("format") != "unetlite-table":
+        return table(read_report(path))
+    lines = [content["columns"], ["---"] * len(content["columns"]), *content["rows"]]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + f"\n\n{content['note']}\n"
+
+
 def main() -> None:
     for document in DOCUMENTS:
         if not document.is_file():
             continue
         text = document.read_text("utf-8")
-        filled = BLOCK.sub(lambda m: f"{m[1]}\n{table(read_report(ROOT / m[2]))}\n{m[3]}", text)
+        filled = BLOCK.sub(lambda m: f"{m[1]}\n{block(ROOT / m[2])}\n{m[3]}", text)
         if filled != text:
             write_text(document, filled)
             print(f"{document.relative_to(ROOT)}   filled")

@@ -134,7 +134,14 @@ class CaptureLoop:
         if segmentation.finding.quad is not None:
             quad = frame.in_image(segmentation.finding.quad)
             formats = self._segmenter.contract.document_formats
-            quality = judge(frame, quad, self._config.quality, formats, every=self._machine.triggered)
+            quality = judge(
+                frame,
+                quad,
+                self._config.quality,
+                formats,
+                confidence=segmentation.finding.confidence,
+                every=self._machine.triggered,
+            )
             found = _Found(frame, quad, quality)
             observation = Observation(
                 frame.number,

@@ -34,10 +34,13 @@ class QualitySettings:
     """Where each gate closes.
 
     Attributes:
+        least_confidence: how sure and how four-sided the network's answer is, 0..1. On photographs of documents,
+            answers below this were quads of the wrong shape, and none was right.
         least_margin: between the card and the frame's border, as a share of the frame's shorter side.
         least_ppi: pixels per inch of the card. Reading machines want 200 and more.
         most_tilt_deg: angle between the card and the sensor.
-        least_brightness, most_brightness: median luminance of the card, 0..255.
+        least_brightness: luminance of the card's lightest twentieth, 0..255: a dark card has light print.
+        most_brightness: median luminance of the card.
         least_contrast: between the card's 5th and 95th percentile of luminance.
         most_glare: share of the card that is washed out.
         most_blur_mm: width of the blur on the card, as the sigma of a Gaussian.
@@ -45,10 +48,11 @@ class QualitySettings:
         focal_share: the camera's focal length over the frame's longer side; 0.77 for Camera Module 3.
     """
 
+    least_confidence: float = 0.75
     least_margin: float = 0.01
     least_ppi: float = 60.0
     most_tilt_deg: float = 35.0
-    least_brightness: float = 50.0
+    least_brightness: float = 70.0
     most_brightness: float = 240.0
     least_contrast: float = 40.0
     most_glare: float = 0.03
@@ -80,6 +84,7 @@ def judge(
     settings: QualitySettings,
     formats: Sequence[DocumentFormat] = DOCUMENT_FORMATS,
     *,
+    confidence: float = 1.0,
     every: bool = False,
 ) -> Quality:
     """Judge the card inside `quad`: how it lies, then the light on it, then its sharpness, up to what fails.
@@ -91,10 +96,18 @@ def judge(
         quad: (4, 2) float32 pixels of `frame.image`.
         settings: where the gates close.
         formats: document formats that may occur.
+        confidence: the finding's.
         every: measure all, whatever fails.
     """
     lie = lie_of(quad, frame.size_wh, formats, settings.focal_share)
-    gates = _lie_gates(quad, frame.size_wh, lie, settings)
+    sure = Gate(
+        "outline",
+        confidence,
+        settings.least_confidence,
+        confidence >= settings.least_confidence,
+        "Show the whole card on a plain ground.",
+    )
+    gates = (sure, *_lie_gates(quad, frame.size_wh, lie, settings))
     if first_failed(gates) and not every:
         return Quality(gates, 0.0, None, lie)
     view = flat_view(frame.small, frame.in_small(quad), lie.format)
@@ -124,18 +137,18 @@ def _light_gates(view: FlatView, grey: np.ndarray, s: QualitySettings) -> tuple[
     glare = glare_share(view.card, view.px_per_mm)
     hidden = hidden_mm(view)
     return (
-        _brightness(middle, s),
+        _brightness(middle, high, s),
         Gate("glare", glare, s.most_glare, glare <= s.most_glare, "Turn the card a little: light is reflected."),
         Gate("contrast", high - low, s.least_contrast, high - low >= s.least_contrast, "Give it even, clear light."),
         Gate("occlusion", hidden, s.most_hidden_mm, hidden <= s.most_hidden_mm, "Take your fingers off it."),
     )
 
 
-def _brightness(middle: float, settings: QualitySettings) -> Gate:
+def _brightness(middle: float, high: float, settings: QualitySettings) -> Gate:
     if middle > settings.most_brightness:
         return Gate("brightness", middle, settings.most_brightness, False, "Too bright: give it less light.")
-    dark = middle < settings.least_brightness
-    return Gate("brightness", middle, settings.least_brightness, not dark, "Too dark: give it more light.")
+    dark = high < settings.least_brightness
+    return Gate("brightness", high, settings.least_brightness, not dark, "Too dark: give it more light.")
 
 
 def _margin_share(quad: Quad, size_wh: tuple[int, int]) -> float:

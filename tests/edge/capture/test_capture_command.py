@@ -39,8 +39,9 @@ def capture(tmp_path: Path, models: Any, camera: str, *more: str) -> Result:
 
 
 def write_video(path: Path, scenes: list[tuple[np.ndarray | None, float]]) -> Path:
-    """Pictures, each shown for so many seconds; None is an empty table."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"FFV1"), RATE, (640, 480))
+    """Pictures of one size, each shown for so many seconds; None is an empty table."""
+    size_wh = next(picture.shape[1::-1] for picture, _ in scenes if picture is not None)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"FFV1"), RATE, size_wh)
     for picture, seconds in scenes:
         shown = np.full((480, 640, 3), 40, np.uint8) if picture is None else picture
         for _ in range(round(seconds * RATE)):
@@ -68,6 +69,39 @@ def test_three_cards_shown_in_turn_are_three_captures_cropped_to_their_borders(t
         crop = read_image(tmp_path / "captures" / record["files"][0])
         expected = cv2.resize(crop_quad(picture, quad), crop.shape[1::-1], interpolation=cv2.INTER_AREA)
         assert np.corrcoef(crop.ravel(), expected.ravel())[0, 1] > 0.9
+
+
+# Grey paper copies on tables, seen by phones; the first frame of the first clip of three document types.
+REAL_FRAMES = (
+    "01_alb_id/*/00cg0001/00cg0001_000029",
+    "03_esp_id/*/00cg0001/00cg0001_000041",
+    "09_srb_passport/*/00cg0001/00cg0001_000139",
+)
+
+
+def test_three_real_cards_shown_in_turn_to_the_shipped_model_are_three_captures(
+    tmp_path: Path, real_data: Path
+) -> None:
+    scenes, quads = [], []
+    rng = np.random.default_rng(1)
+    table = cv2.resize(read_image(sorted((real_data / "backgrounds" / "dlc2021-dev-crops").iterdir())[0]), (540, 960))
+    for pattern in REAL_FRAMES:
+        image, truth = (
+            next(path for path in (real_data / "dlc2021-dev").glob(f"{pattern}.*") if path.parts[-3] == folder)
+            for folder in ("images", "ground_truth")
+        )
+        picture = read_image(image)
+        quads.append(np.float32(json.loads(truth.read_text())["quad"]))
+        scenes.append((table, 1.0))
+        # A hand trembles, and so does the light.
+        scenes += [(np.clip(picture * rng.uniform(0.97, 1.03), 0, 255).astype(np.uint8), 1 / RATE) for _ in range(14)]
+    video = write_video(tmp_path / "v.avi", [*scenes, (table, 1.0)])
+    result = CliRunner().invoke(main, ["--camera", str(video), "--to", str(tmp_path / "captures"), "--every-frame"])
+    assert result.exit_code == 0, result.output
+    saved = records(tmp_path / "captures")
+    assert len(saved) == 3, result.output
+    for record, quad in zip(saved, quads, strict=True):
+        assert quad_iou(np.float32(record["quad"]), quad) >= 0.95
 
 
 def test_cards_swapped_without_a_gap_and_one_shown_twice(tmp_path: Path, models: Any) -> None:

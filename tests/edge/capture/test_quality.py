@@ -119,7 +119,7 @@ def test_a_finger_over_the_border_is_suspected() -> None:
 def test_what_a_closed_gate_makes_needless_is_not_measured() -> None:
     picture, quad = view_of_card(FACE, tilt_deg=50.0)
     quality = judge(frame_of(picture), quad, QualitySettings())
-    assert [g.name for g in quality.gates] == ["margin", "size", "tilt"]
+    assert [g.name for g in quality.gates] == ["outline", "margin", "size", "tilt"]
     dark, quad = view_of_card((FACE * 0.1).astype(np.uint8))
     quality = judge(frame_of(dark), quad, QualitySettings())
     assert "sharpness" not in {g.name for g in quality.gates}
@@ -132,7 +132,13 @@ def test_no_quad_is_too_odd_to_be_judged(seed: int) -> None:
     picture, quad = view_of_card(FACE)
     for scale in (0.003, 0.1, 1.0, 4.0):
         odd = ((quad - quad.mean(0)) * scale * rng.uniform(0.1, 1.0, 2) + rng.uniform(-300, 900, 2)).astype(np.float32)
-        assert len(judged(picture, odd).gates) == 8
+        assert len(judged(picture, odd).gates) == 9
+
+
+def test_an_answer_that_the_network_is_not_sure_of_is_not_taken() -> None:
+    picture, quad = view_of_card(FACE)
+    quality = judge(frame_of(picture), quad, QualitySettings(), confidence=0.6)
+    assert closed(quality) == ["outline"]
 
 
 def test_the_first_closed_gate_gives_the_hint() -> None:
