@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,13 @@ _LAYOUT_OF = {
 _CONTROLS = {"AeExposureMode": 1, "AfMode": 2, "AfRange": 2, "AfSpeed": 1}
 
 
+@dataclass(frozen=True)
+class _Stream:
+    layout: str
+    size_wh: tuple[int, int]
+    row_bytes: int  # from one row to the next
+
+
 class Picamera2Camera:
     """An open Pi camera: a main stream for the crop and a low one for the network, both of one request."""
 
@@ -44,19 +53,25 @@ class Picamera2Camera:
         self._camera = camera
         self._number = 0
         streams = camera.camera_configuration()
-        self._main, self._low = _stream_of(streams["main"], name), _stream_of(streams.get("lores"), name)
+        self._main = _stream_of(streams["main"], name)
+        self._low = None if streams.get("lores") is None else _stream_of(streams["lores"], name)
 
     def read(self) -> LiveFrame | None:
         try:
             request = self._camera.capture_request(wait=False).get_result(timeout=_WAIT_S)
         except Exception as error:  # picamera2 lets through whatever libcamera, its thread or the timeout raised
-            raise CameraError(f"{self.name}: gives no more pictures ({error}); check the camera's cable") from error
+            reason = str(error) or f"no picture for {_WAIT_S:g} s"
+            raise CameraError(f"{self.name}: gives no more pictures ({reason}); check the camera's cable") from error
         try:
+            taken_ns = request.get_metadata().get("SensorTimestamp")  # of the clock that time.monotonic reads
             main = _pixels(request, "main", self._main)
-            low = None if self._low is None else to_rgb(_pixels(request, "lores", self._low), *self._low[:2])
+            low = None
+            if self._low is not None:
+                low = to_rgb(_pixels(request, "lores", self._low), self._low.layout, self._low.size_wh)
         finally:
             request.release()
-        frame = LiveFrame(self._number, time.monotonic(), main, *self._main[:2], low)
+        time_s = time.monotonic() if taken_ns is None else taken_ns / 1e9
+        frame = LiveFrame(self._number, time_s, main, self._main.layout, self._main.size_wh, low)
         self._number += 1
         return frame
 
@@ -82,7 +97,7 @@ def open_picamera2(spec: str, options: CameraOptions) -> Picamera2Camera:
             f"{spec} needs picamera2, which is not installed ({error}); on Raspberry Pi OS run "
             f"`sudo apt install python3-picamera2` and make the virtual environment with --system-site-packages"
         ) from error
-    camera = None
+    camera: Any = None
     try:
         camera = picamera2.Picamera2(int(number))
         width, height = options.size_wh or _DEFAULT_SIZE_WH
@@ -90,6 +105,7 @@ def open_picamera2(spec: str, options: CameraOptions) -> Picamera2Camera:
         configuration = camera.create_video_configuration(
             main={"size": (width, height), "format": "YUV420"},
             lores={"size": low_wh, "format": "YUV420"} if low_wh[0] < width else None,
+            raw=None,  # picamera2 would keep the sensor's own pictures too: 30 MB and more that nobody looks at
             colour_space=libcamera.ColorSpace.Smpte170m(),  # BT.601 limited: what OpenCV converts from
             buffer_count=_BUFFERS,
             controls={} if options.rate is None else {"FrameRate": options.rate},
@@ -99,36 +115,32 @@ def open_picamera2(spec: str, options: CameraOptions) -> Picamera2Camera:
         camera.set_controls({name: value for name, value in _CONTROLS.items() if name in known})
         camera.start()
         return Picamera2Camera(camera, spec)
-    except CameraError:
-        camera.close()
-        raise
     except Exception as error:  # picamera2 raises IndexError for no camera, RuntimeError for one in use, and others
         if camera is not None:
-            camera.close()
+            with suppress(Exception):  # half opened, it may not know how to close
+                camera.close()
+        if isinstance(error, CameraError):
+            raise
         raise CameraError(
             f"{spec}: could not be opened ({error}); check the cable with `rpicam-hello --list-cameras`, and that no "
             f"other program uses the camera"
         ) from error
 
 
-_Stream = tuple[str, tuple[int, int], int]  # layout, size, bytes from row to row
-
-
-def _stream_of(configuration: dict[str, Any] | None, name: str) -> _Stream | None:
+def _stream_of(configuration: dict[str, Any], name: str) -> _Stream:
     """What a stream has become: libcamera may have changed what was asked for."""
-    if configuration is None:
-        return None
     layout = _LAYOUT_OF.get(configuration["format"])
     if layout is None:
         raise CameraError(
             f"{name}: expected pictures as {', '.join(_LAYOUT_OF)}, got {configuration['format']!r}; update picamera2"
         )
     width, height = configuration["size"]
-    return layout, (int(width), int(height)), int(configuration["stride"])
+    return _Stream(layout, (int(width), int(height)), int(configuration["stride"]))
 
 
-def _pixels(request: Any, stream: str, kind: _Stream) -> np.ndarray:
-    """A copy of a stream's rows, without what the allocator added at the end."""
-    layout, (_, height), stride = kind
-    rows = height * 3 // 2 if layout in ("I420", "NV12") else height
-    return np.array(request.make_buffer(stream), copy=True).reshape(-1)[: rows * stride]
+def _pixels(request: Any, name: str, stream: _Stream) -> np.ndarray:
+    """A stream's rows, without what the allocator added at the end."""
+    height = stream.size_wh[1]
+    rows = height * 3 // 2 if stream.layout in ("I420", "NV12") else height
+    # A copy already: the buffer goes back to the camera.
+    return request.make_buffer(name).reshape(-1)[: rows * stream.row_bytes]

@@ -162,7 +162,7 @@ def _windows(extreme: Callable[..., np.ndarray], values: np.ndarray, cell: int) 
 
 def levels_at(grey: np.ndarray, shares: Sequence[float]) -> list[float]:
     """The grey levels below which these shares of (h, w) uint8 lie."""
-    counts = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256])[:, 0])
+    counts = np.cumsum(cv2.calcHist([grey], [0], None, [256], [0, 256]))  # OpenCV 4: (256, 1), 5: (256,)
     return [float(np.searchsorted(counts, share * counts[-1])) for share in shares]
 
 
