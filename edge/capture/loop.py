@@ -69,6 +69,7 @@ class CaptureLoop:
         *,
         publish: Callable[[View], object] = lambda view: None,
         captured: Callable[[Saved, Mapping[str, Any]], object] = lambda saved, record: None,
+        alive: Callable[[], object] = lambda: None,
         tell: Callable[[str], object] = lambda sentence: None,
     ) -> None:
         """Bring the parts together.
@@ -77,11 +78,12 @@ class CaptureLoop:
             origin: added to each capture's record: model, device.
             publish: given what there is to see after each frame; must return at once.
             captured: given each saved capture and its record.
+            alive: called several times a second while the loop runs, also without pictures.
             tell: told in one sentence when the state changes, or a capture could not be saved.
         """
         self._frames, self._segmenter, self._store, self._config = frames, segmenter, store, config
         self._origin = origin
-        self._publish, self._captured, self._tell = publish, captured, tell
+        self._publish, self._captured, self._alive, self._tell = publish, captured, alive, tell
         self._machine = CaptureMachine(config.states)
         self._keeper = FigureKeeper()
         self._stopping = threading.Event()
@@ -113,6 +115,7 @@ class CaptureLoop:
             ModelError: the network gives no probabilities.
         """
         while not self._stopping.is_set() and not self._frames.ended:
+            self._alive()
             self._retain()
             frame = self._frames.next(_PATIENCE_S)
             if frame is not None:
@@ -140,6 +143,7 @@ class CaptureLoop:
                 self._config.quality,
                 formats,
                 confidence=segmentation.finding.confidence,
+                known=self._machine.lies_there,
                 every=self._machine.triggered,
             )
             found = _Found(frame, quad, quality)

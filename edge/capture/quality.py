@@ -6,7 +6,7 @@ Stands apart because each gate is a measurement with a threshold, known by its r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +85,7 @@ def judge(
     formats: Sequence[DocumentFormat] = DOCUMENT_FORMATS,
     *,
     confidence: float = 1.0,
+    known: Callable[[int], bool] = lambda print_: False,
     every: bool = False,
 ) -> Quality:
     """Judge the card inside `quad`: how it lies, then the light on it, then its sharpness, up to what fails.
@@ -97,6 +98,7 @@ def judge(
         settings: where the gates close.
         formats: document formats that may occur.
         confidence: the finding's.
+        known: whether a card of this fingerprint needs no look at its sharpness, as it is not taken again anyway.
         every: measure all, whatever fails.
     """
     lie = lie_of(quad, frame.size_wh, formats, settings.focal_share)
@@ -114,7 +116,7 @@ def judge(
     grey = luminance(view.card)
     gates += _light_gates(view, grey, settings)
     print_ = fingerprint(grey)
-    if first_failed(gates) and not every:
+    if (first_failed(gates) or known(print_)) and not every:
         return Quality(gates, 0.0, print_, lie)
     blur = blur_mm(*sharp_view(frame.image, quad, lie.format))
     # Without any edge in sight the card is blurred beyond measure, or blank.

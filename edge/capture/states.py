@@ -180,6 +180,10 @@ class CaptureMachine:
         """Whether a trigger still waits for a card."""
         return self._now_s <= self._trigger_until_s
 
+    def lies_there(self, fingerprint: int) -> bool:
+        """Whether this is the captured card, which has not been removed yet."""
+        return self._present is not None and self._present.distance(fingerprint) < self.settings.other_bits
+
     def forget_last(self) -> None:
         """Forget the card captured last: it could not be saved, so it may be shown again."""
         if self._present is not None:

@@ -124,6 +124,9 @@ def test_what_a_closed_gate_makes_needless_is_not_measured() -> None:
     quality = judge(frame_of(dark), quad, QualitySettings())
     assert "sharpness" not in {g.name for g in quality.gates}
     assert quality.fingerprint is not None
+    picture, quad = view_of_card(FACE)
+    quality = judge(frame_of(picture), quad, QualitySettings(), known=lambda print_: True)
+    assert "sharpness" not in {g.name for g in quality.gates}
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -183,6 +183,16 @@ def test_a_hand_that_passes_over_a_captured_card_is_no_new_card() -> None:
     assert len(stage.captures) == 1
 
 
+def test_a_captured_card_is_known_until_it_is_removed() -> None:
+    stage = Stage()
+    assert not stage.machine.lies_there(card(1))
+    stage.play(2.0)
+    assert stage.machine.lies_there(changed(card(1), 12))
+    assert not stage.machine.lies_there(card(2))
+    stage.empty(1.5)
+    assert not stage.machine.lies_there(card(1))
+
+
 def test_a_short_absence_does_not_arm_again() -> None:
     stage = Stage(CaptureMachine(StateSettings(remember_s=0.0)))
     stage.play(2.0)
