@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
-from unetlite.edge.capture.pixels import to_rgb
+from unetlite.edge.capture.pixels import luminance_within, to_rgb
 from unetlite.vision.errors import UnetliteError
 from unetlite.vision.image import RgbImage
 from unetlite.vision.quad import Quad
@@ -92,6 +92,10 @@ class LiveFrame:
             return cv2.resize(self.image, size_wh, interpolation=cv2.INTER_AREA)
         pixels = self.buffer.reshape(self.size_wh[1], self.size_wh[0], 3)
         return to_rgb(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), self.layout, size_wh)
+
+    def luminance_within(self, corner_xy: tuple[int, int], part_wh: tuple[int, int]) -> np.ndarray:
+        """(h, w) uint8 luminance of a part of `image`, without converting the rest."""
+        return luminance_within(self.buffer, self.layout, self.size_wh, corner_xy, part_wh)
 
     def in_image(self, quad: Quad) -> Quad:
         """A quad of `small` in pixels of `image`."""

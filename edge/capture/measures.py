@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from unetlite.edge.capture.camera import LiveFrame
 from unetlite.vision.contract import DocumentFormat
 from unetlite.vision.image import RgbImage
 from unetlite.vision.quad import Quad
@@ -59,17 +60,19 @@ class FlatView:
 
 def flat_view(image: RgbImage, quad: Quad, document: DocumentFormat) -> FlatView:
     """Flatten a card with its surroundings, for light and cover: at no more than its own resolution and VIEW_PX."""
-    image, quad = _near(image, quad, VIEW_PX)
+    (left, top), (width, height), step = _near(quad, (image.shape[1], image.shape[0]), VIEW_PX)
+    image, quad = _shrunk(image[top : top + height, left : left + width], quad, (left, top), step)
     size_wh, px_per_mm = _view_size(quad, document, VIEW_PX)
     rim = max(2, round(_RIM_MM * px_per_mm))
     return FlatView(_flattened(image, quad, size_wh, rim), rim, px_per_mm)
 
 
-def sharp_view(image: RgbImage, quad: Quad, document: DocumentFormat) -> tuple[np.ndarray, float]:
+def sharp_view(frame: LiveFrame, quad: Quad, document: DocumentFormat) -> tuple[np.ndarray, float]:
     """Flatten a card for its sharpness: (h, w) uint8 luminance at up to SHARP_PX, and its pixels per mm."""
-    near, quad = _near(image, quad, SHARP_PX)
+    corner, size, step = _near(quad, frame.size_wh, SHARP_PX)
+    near, quad = _shrunk(frame.luminance_within(corner, size), quad, corner, step)
     size_wh, px_per_mm = _view_size(quad, document, SHARP_PX)
-    return _flattened(luminance(near), quad, size_wh, 0), px_per_mm
+    return _flattened(near, quad, size_wh, 0), px_per_mm
 
 
 def _flattened(image: np.ndarray, quad: Quad, size_wh: tuple[int, int], rim: int) -> np.ndarray:
@@ -98,18 +101,24 @@ def _view_size(quad: Quad, document: DocumentFormat, most_px: int) -> tuple[tupl
     return size_wh, max(size_wh) / max(document.size_mm)
 
 
-def _near(image: RgbImage, quad: Quad, most_px: int) -> tuple[RgbImage, Quad]:
-    """The quad's part of the image, by whole-number averages, so that warping does not pick single pixels."""
-    step = max(1, int(max(_side_lengths(quad)) / most_px))
+def _near(quad: Quad, size_wh: tuple[int, int], most_px: int) -> tuple[tuple[int, int], tuple[int, int], int]:
+    """The part of a picture around a quad: its first pixel, its size, and the step by which it is to be averaged.
+
+    Averaged by whole numbers, so that warping does not pick single pixels; the size is a multiple of the step.
+    """
+    step = min(max(1, int(max(_side_lengths(quad)) / most_px)), *size_wh)
     margin = 0.15 * np.ptp(quad, axis=0).max()
-    height, width = image.shape[:2]
-    left, top = np.clip(np.floor(quad.min(0) - margin).astype(int), 0, [width - step, height - step])
-    right, bottom = np.clip(np.ceil(quad.max(0) + margin).astype(int), [left + step, top + step], [width, height])
-    columns, rows = (right - left) // step, (bottom - top) // step
-    part = image[top : top + rows * step, left : left + columns * step]
+    first = np.clip(np.floor(quad.min(0) - margin), 0, np.subtract(size_wh, step)).astype(int)
+    last = np.clip(np.ceil(quad.max(0) + margin), first + step, size_wh).astype(int)
+    (left, top), (width, height) = first, (last - first) // step * step
+    return (int(left), int(top)), (int(width), int(height)), step
+
+
+def _shrunk(part: np.ndarray, quad: Quad, corner_xy: tuple[int, int], step: int) -> tuple[np.ndarray, Quad]:
+    """The part at its averaged size, and the quad in it."""
     if step > 1:
-        part = cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
-    return part, ((quad - (left, top) + 0.5) / step - 0.5).astype(np.float32)
+        part = cv2.resize(part, (part.shape[1] // step, part.shape[0] // step), interpolation=cv2.INTER_AREA)
+    return part, ((quad - corner_xy + 0.5) / step - 0.5).astype(np.float32)
 
 
 def luminance(view: RgbImage) -> np.ndarray:

@@ -118,7 +118,7 @@ def judge(
     print_ = fingerprint(grey)
     if (first_failed(gates) or known(print_)) and not every:
         return Quality(gates, 0.0, print_, lie)
-    blur = blur_mm(*sharp_view(frame.image, quad, lie.format))
+    blur = blur_mm(*sharp_view(frame, quad, lie.format))
     # Without any edge in sight the card is blurred beyond measure, or blank.
     sharp = blur is not None and blur <= settings.most_blur_mm
     gates += (Gate("sharpness", blur, settings.most_blur_mm, sharp, "Hold still: it is blurred."),)

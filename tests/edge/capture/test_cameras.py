@@ -73,6 +73,17 @@ def test_colours_come_out_as_rgb_from_every_layout(layout: str, padding: int) ->
     assert np.abs(patches_of(image) - PATCHES).max() <= (4 if layout in ("I420", "NV12") else 0)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_luminance_of_a_part_is_that_of_the_whole(layout: str) -> None:
+    buffer = in_layout(patch_picture(), layout, 32)
+    frame = LiveFrame(0, 0.0, buffer, layout, (64, 32))
+    part = frame.luminance_within((10, 4), (40, 20)).astype(float)
+    whole = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)[4:24, 10:50]
+    if layout in ("I420", "NV12"):
+        part = (part - 16) * 255 / 219  # theirs is of limited range
+    assert np.abs(part - whole).max() <= 3
+
+
 def test_names_lead_to_back_ends(tmp_path: Path) -> None:
     named = {
         "picamera2": "picamera2",
