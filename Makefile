@@ -12,7 +12,7 @@ PACKAGING := setup.cfg pyproject.toml
 env: $(VENV)/.stamp
 $(VENV)/.stamp: $(PACKAGING)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[edge,tflite-runtime,train-cpu,export,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[edge,tflite-runtime,serve,train-cpu,export,dev]'
 	touch $@
 
 # A device's environment: no TensorFlow. The tests run the edge package in it.

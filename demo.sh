@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job on what ships with the project: calibrate, export every level, find and crop documents, measure.
+# The main job on what ships with the project: calibrate, export every level, find and crop documents, measure, capture live.
 # Each line is a command a person would type; all results lie in demo-output/.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -18,4 +18,8 @@ unet-benchmark run --data samples --report "$out/report.json" \
 echo
 unet-benchmark compare "$out/report.json" --html "$out/report.html"
 echo
-echo "Masks, overlays, crops, models and report.html lie in $out/"
+python benchmarks/card_video.py make "$out/cards.avi"
+unet-capture --camera "$out/cards.avi" --every-frame --to "$out/captures"
+python benchmarks/card_video.py check "$out/cards.json" "$out/captures"
+echo
+echo "Masks, overlays, crops, models, captures and report.html lie in $out/"

@@ -13,8 +13,8 @@ from typing import Any
 
 import cv2
 
-from unetlite.export.page_head import page_head
 from unetlite.export.layer_chart import layer_chart
+from unetlite.export.page_head import page_head
 from unetlite.export.worst import Answer, ShownPicture
 from unetlite.vision.image import RgbImage
 

@@ -1,0 +1,174 @@
+"""One small interface for whatever shows live pictures, and how a camera's name leads to its back end.
+
+Stands apart so that the loop need not know what it looks through. Back ends are imported on first use: each needs
+something else to be installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+
+from unetlite.edge.capture.pixels import luminance_within, to_rgb
+from unetlite.vision.errors import UnetliteError
+from unetlite.vision.image import RgbImage
+from unetlite.vision.quad import Quad
+
+# Name to "module:function(spec, options)". The synthetic one shows drawn cards; it is chosen by its name alone.
+BACK_ENDS = {
+    "picamera2": "unetlite.edge.capture.camera_picamera2:open_picamera2",
+    "v4l2": "unetlite.edge.capture.camera_opencv:open_v4l2",
+    "url": "unetlite.edge.capture.camera_opencv:open_url",
+    "file": "unetlite.edge.capture.camera_files:open_file",
+    "synthetic": "unetlite.edge.capture.camera_synthetic:open_synthetic",
+}
+_SMALL_PX = 640  # of the longer side: the network takes 256 or so, the refined outline and the page want more
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+class CameraError(UnetliteError, OSError):
+    """A camera that is not there, or gives no pictures any more."""
+
+
+@dataclass(frozen=True)
+class CameraOptions:
+    """What is asked of a camera; each gives what it can.
+
+    Attributes:
+        size_wh: of the picture that is cropped from; None: the back end's choice.
+        rate: pictures a second; None: the camera's own.
+        paced: files are shown in their own time, dropping what comes too late; otherwise every frame is shown.
+    """
+
+    size_wh: tuple[int, int] | None = None
+    rate: float | None = None
+    paced: bool = True
+
+
+@dataclass(frozen=True)
+class LiveFrame:
+    """One picture of a camera.
+
+    Attributes:
+        number: counts the camera's frames, also those that nobody looked at.
+        time_s: when it was taken, of a clock that does not go backwards.
+        buffer: the pixels as the camera gave them.
+        layout: what they are: a key of `pixels.LAYOUTS`.
+        size_wh: the picture's size.
+        low: (h, w, 3) uint8 RGB of the same view, as the camera itself has scaled it; None where it does not.
+    """
+
+    number: int
+    time_s: float
+    buffer: np.ndarray
+    layout: str
+    size_wh: tuple[int, int]
+    low: RgbImage | None = None
+
+    @cached_property
+    def image(self) -> RgbImage:
+        """(H, W, 3) uint8, RGB, converted when it is first asked for."""
+        return to_rgb(self.buffer, self.layout, self.size_wh)
+
+    @cached_property
+    def small(self) -> RgbImage:
+        """(h, w, 3) uint8, RGB: the same view for the network, scaled down by a whole number where it is large."""
+        if self.low is not None:
+            return self.low
+        factor = max(self.size_wh) // _SMALL_PX
+        if factor < 2:
+            return self.image
+        size_wh = (self.size_wh[0] // factor, self.size_wh[1] // factor)
+        if self.layout not in ("RGB", "BGR"):
+            return cv2.resize(self.image, size_wh, interpolation=cv2.INTER_AREA)
+        pixels = self.buffer.reshape(self.size_wh[1], self.size_wh[0], 3)
+        return to_rgb(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), self.layout, size_wh)
+
+    def luminance_within(self, corner_xy: tuple[int, int], part_wh: tuple[int, int]) -> np.ndarray:
+        """(h, w) uint8 luminance of a part of `image`, without converting the rest."""
+        return luminance_within(self.buffer, self.layout, self.size_wh, corner_xy, part_wh)
+
+    def in_image(self, quad: Quad) -> Quad:
+        """A quad of `small` in pixels of `image`."""
+        return _rescaled(quad, (self.small.shape[1], self.small.shape[0]), self.size_wh)
+
+    def in_small(self, quad: Quad) -> Quad:
+        """A quad of `image` in pixels of `small`."""
+        return _rescaled(quad, self.size_wh, (self.small.shape[1], self.small.shape[0]))
+
+
+def _rescaled(quad: Quad, from_wh: tuple[int, int], to_wh: tuple[int, int]) -> Quad:
+    if from_wh == to_wh:
+        return quad
+    return ((np.asarray(quad, np.float64) + 0.5) * np.divide(to_wh, from_wh) - 0.5).astype(np.float32)
+
+
+class Camera(Protocol):
+    """An open camera.
+
+    Attributes:
+        name: for messages and records, without passwords.
+        live: whether more frames may come after a failure; a file's do not.
+    """
+
+    name: str
+    live: bool
+
+    def read(self) -> LiveFrame | None:
+        """Wait for the next frame; None after the last one. Raises CameraError where it fails."""
+
+    def close(self) -> None:
+        """Give the camera back. May be called once more."""
+
+
+def back_end_of(spec: str) -> str:
+    """Which of BACK_ENDS opens a camera of this name.
+
+    Args:
+        spec: "picamera2" or "picamera2:1", "0" or "/dev/video0", a URL, a file or folder, or "synthetic".
+
+    Raises:
+        CameraError: a name that means nothing here.
+    """
+    if _URL.match(spec):
+        return "url"
+    name = spec.split(":")[0]
+    if name in ("picamera2", "synthetic"):
+        return name
+    if spec.isdecimal() or spec.startswith("/dev/video"):
+        return "v4l2"
+    if Path(spec).exists():
+        return "file"
+    raise CameraError(
+        f"{spec}: expected picamera2, a number such as 0, /dev/video0, a video, a folder of pictures or a URL, "
+        f"but there is no such file; check the name"
+    )
+
+
+def open_camera(spec: str, options: CameraOptions) -> Camera:
+    """Open a camera by its name.
+
+    Raises:
+        CameraError: there is no such camera, or it is in use.
+        MissingExtraError: its back end is not installed.
+    """
+    module, function = BACK_ENDS[back_end_of(spec)].split(":")
+    opener: Callable[[str, CameraOptions], Camera] = getattr(importlib.import_module(module), function)
+    return opener(spec, options)
+
+
+def public_name(spec: str) -> str:
+    """A camera's name without the user and password that a URL may hold."""
+    if not _URL.match(spec):
+        return spec
+    parts = urlsplit(spec)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
