@@ -2,9 +2,10 @@
 
     python benchmarks/stages.py [MODEL.tflite]
 
-`fit` finds a quad in the map, `refine` lays it on the picture's edges; `locate` does both, and where the map
-leaves doubt tries several quads. The stages take turns on each frame, so that whatever else the machine does falls on all of them alike; of each
-frame's stage the best of the rounds counts. One thread each, as a Raspberry Pi that also captures would give.
+`fit` finds a quad in the map, `refine` lays it on the picture's edges; `locate` does both, and where the map leaves
+doubt tries several quads. The stages take turns on each frame, so that whatever else the machine does falls on all of
+them alike; of each frame's stage the best of the rounds counts. One thread each, as a Raspberry Pi that also captures
+would give.
 """
 
 from __future__ import annotations
