@@ -23,7 +23,7 @@ from unetlite.edge.benchmark_work import Work, count_work
 from unetlite.edge.benchmark_worst import worst_pictures
 from unetlite.edge.delegation import Delegation, delegated_ops
 from unetlite.edge.device import device_record
-from unetlite.edge.latency import percentiles, summarise, total_ms
+from unetlite.edge.latency import paired_ratio, percentiles, summarise, total_ms
 from unetlite.edge.runtime import installed_version, make_interpreter
 from unetlite.edge.scores import Scores
 from unetlite.edge.segmenter import KERAS_SUFFIXES, Segmenter, load_segmenter
@@ -112,6 +112,15 @@ def run_benchmark(
     after = look()
     scored = [(entrant.path.name, entrant.segmenter, entrant.scores) for entrant in entrants]
     peaks = {(gemm.runtime, gemm.threads, gemm.dtype): gemm.record() for gemm in gemms}
+    runs = [
+        {
+            **model_record(entrant.path, entrant.segmenter, entrant.scores, threshold, conditions),
+            **_time_record(entrant, contestant, start, watched, peaks),
+            **_watch_record(watched, before),
+        }
+        for entrant in entrants
+        for contestant, start in zip(entrant.contestants, entrant.starts, strict=True)
+    ]
     return {
         "format": REPORT_FORMAT,
         "version": REPORT_VERSION,
@@ -127,15 +136,7 @@ def run_benchmark(
         "data": data_record(root, data, samples),
         "rounds": {"count": rounds, "frames": ROUND_IMAGES, "frame_size_wh": list(size_wh)},
         "gemm": list(peaks.values()),
-        "runs": [
-            {
-                **_model_record(entrant, threshold, conditions),
-                **_time_record(entrant, contestant, start, watched, peaks),
-                **_watch_record(watched, before),
-            }
-            for entrant in entrants
-            for contestant, start in zip(entrant.contestants, entrant.starts, strict=True)
-        ],
+        "runs": [{**run, "time_ratio": _time_ratio(run, runs)} for run in runs],
         "worst": worst_pictures(scored, samples, root, draw=pictures),
     }
 
@@ -193,32 +194,45 @@ def _round_pictures(samples: Sequence[Sample], number: int) -> list[RgbImage]:
     return [read_image(samples[place].image) for place in places]
 
 
-def _model_record(
-    entrant: _Entrant, threshold: float, conditions: Mapping[tuple[str, str], list[str]]
+def model_record(
+    path: Path,
+    segmenter: Segmenter,
+    scores: Scores,
+    threshold: float,
+    conditions: Mapping[tuple[str, str], list[str]],
 ) -> dict[str, Any]:
-    interpreter = getattr(entrant.segmenter.network, "interpreter", None)
+    """The part of a run that does not depend on speed, fit for JSON.
+
+    Args:
+        path: the model's file.
+        segmenter: the model, loaded.
+        scores: of all pictures.
+        threshold: pictures of lower IoU are listed.
+        conditions: from `read_conditions`.
+    """
+    interpreter = getattr(segmenter.network, "interpreter", None)
     delegation = Delegation() if interpreter is None else delegated_ops(interpreter)
-    runtime = entrant.segmenter.runtime
+    work = _work(path)
     return {
-        "model": entrant.path.name,
-        "sha256": sha256_of(entrant.path),
-        "level": _level(entrant),
-        "contract": entrant.segmenter.contract_origin,
-        **entrant.scores.summary(),
+        "model": path.name,
+        "sha256": sha256_of(path),
+        "level": _level(path, segmenter),
+        "contract": segmenter.contract_origin,
+        **scores.summary(),
         "threshold": threshold,
-        "below_threshold": entrant.scores.below(threshold),
+        "below_threshold": scores.below(threshold),
         "conditions": [
-            {"condition": column, "value": value, **entrant.scores.only(set(names)).quad_summary()}
+            {"condition": column, "value": value, **scores.only(set(names)).quad_summary()}
             for (column, value), names in conditions.items()
         ],
-        "runtime": runtime.name,
-        "runtime_version": runtime.version,
-        "model_bytes": entrant.path.stat().st_size,
+        "runtime": segmenter.runtime.name,
+        "runtime_version": segmenter.runtime.version,
+        "model_bytes": path.stat().st_size,
         "total_ops": delegation.total_ops,
         "delegated_ops": delegation.delegated_ops,
         "partitions": delegation.partitions,
         "undelegated_ops": None if delegation.undelegated is None else list(delegation.undelegated),
-        "gmac": None if entrant.work is None else round(entrant.work.macs / 1e9, 6),
+        "gmac": None if work is None else round(work.macs / 1e9, 6),
     }
 
 
@@ -255,6 +269,24 @@ def _time_record(
     return record
 
 
+def network_name(model: str, level: str | None) -> str:
+    """A model file's name without its level: what two levels of one network share."""
+    return model.removesuffix(f".{level}.tflite")
+
+
+def _time_ratio(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> float | None:
+    """Against the float32 run that differs in the level alone; None where there is none."""
+
+    def key(one: Mapping[str, Any]) -> tuple[Any, ...]:
+        return network_name(one["model"], one["level"]), one["threads"], one["runtime"]
+
+    whole = next((other for other in runs if other["level"] == "float32" and key(other) == key(run)), None)
+    if whole is None:
+        return None
+    ratio = paired_ratio(run["round_total_ms"], whole["round_total_ms"], run["round_clean"])
+    return None if ratio is None else round(ratio, 4)
+
+
 def _watch_record(watched: Sequence[Watched], before: DeviceState) -> dict[str, Any]:
     throttled = sorted({reason for watch in watched for reason in watch.throttled})
     moved = sorted({reason for watch in watched for reason in watch.moved})
@@ -267,8 +299,8 @@ def _watch_record(watched: Sequence[Watched], before: DeviceState) -> dict[str, 
     }
 
 
-def _level(entrant: _Entrant) -> str | None:
-    if entrant.path.suffix.lower() in KERAS_SUFFIXES:
+def _level(path: Path, segmenter: Segmenter) -> str | None:
+    if path.suffix.lower() in KERAS_SUFFIXES:
         return "keras"
     # Without a contract the weights' precision is not known: None rather than a guess.
-    return entrant.segmenter.contract.level if entrant.segmenter.contract_origin == "contract.json" else None
+    return segmenter.contract.level if segmenter.contract_origin == "contract.json" else None

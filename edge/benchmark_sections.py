@@ -50,7 +50,7 @@ def level_loss(rows: Sequence[Row], devices: Sequence[str], levels: Sequence[str
 
 
 def _stem(row: Row) -> str:
-    return row.model.removesuffix(".keras") if row.level == "keras" else row.base
+    return row.model.removesuffix(".keras") if row.level == "keras" else row.network
 
 
 def conditions(rows: Sequence[Row], devices: Sequence[str], levels: Sequence[str]) -> str:

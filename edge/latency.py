@@ -30,3 +30,17 @@ def summarise(runs: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]
     """
     summary = {stage: percentiles([run[stage] for run in runs]) for stage in STAGES}
     return {**summary, "total": percentiles([total_ms(run) for run in runs])}
+
+
+def paired_ratio(own: Sequence[float], others: Sequence[float], clean: Sequence[bool]) -> float | None:
+    """How many times the other's time something takes: the median over rounds of each round's own ratio.
+
+    What slows a machine down for a while meets both turns of a round alike, and so leaves this ratio as it is, where
+    the ratio of two medians over all rounds moves.
+
+    Args:
+        own, others: of each round, both in one unit.
+        clean: whether the round counts; None is returned where no round does.
+    """
+    ratios = [a / b for a, b, good in zip(own, others, clean, strict=True) if good]
+    return float(np.median(ratios)) if ratios else None

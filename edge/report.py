@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from unetlite.edge.benchmark import REPORT_FORMAT, REPORT_VERSION
+from unetlite.edge.benchmark import REPORT_FORMAT, REPORT_VERSION, network_name
 from unetlite.edge.latency import STAGES
 from unetlite.vision.errors import UnetliteError
 
@@ -46,8 +44,8 @@ class Row:
     Attributes:
         device: as it is called beside the other reports' devices.
         board: as it is called alone.
-        ratio: latency over that of the same model's float32 file on the same device, round by round where both know
-            their rounds; of an emulated device, instructions over instructions.
+        ratio: latency over that of the same network's float32 file on the same device; of an emulated device,
+            instructions over instructions.
         median_ms, p90_ms, p99_ms: of whole frames; None of an emulated device.
         spread: half of the rounds lie within this share of the median.
         instructions: of a whole frame, by stage and "total"; None of a measured device.
@@ -88,9 +86,9 @@ class Row:
     conditions: tuple[Condition, ...]
 
     @property
-    def base(self) -> str:
-        """The model's name without its level: what two levels of one network share."""
-        return self.model.removesuffix(f".{self.level}.tflite")
+    def network(self) -> str:
+        """What two levels of one network share of their names."""
+        return network_name(self.model, self.level)
 
 
 @dataclass(frozen=True)
@@ -136,8 +134,8 @@ def table_rows(reports: Sequence[tuple[str, dict[str, Any]]]) -> list[Row]:
     """
     rows: list[Row] = []
     for (name, report), label in zip(reports, device_labels(reports), strict=True):
-        runs = [(_row(run, name, label, report), run) for run in _get(report, name, "runs", kind=list)]
-        rows += [replace(row, ratio=_ratio(row, run, runs)) for row, run in runs]
+        own = [_row(run, name, label, report) for run in _get(report, name, "runs", kind=list)]
+        rows += [replace(row, ratio=_ratio(row, own)) for row in own]
     return rows
 
 
@@ -200,7 +198,7 @@ def _row(run: Any, name: str, device: str, report: dict[str, Any]) -> Row:
         p99_ms=p99,
         first_invoke_ms=known("first_invoke_ms"),
         spread=known("spread"),
-        ratio=None,
+        ratio=known("time_ratio"),
         steady_rss_bytes=known("steady_rss_bytes", kind=int),
         # In version 1 it was of all models of the process together.
         peak_rss_bytes=None if report.get("version") in OLD_VERSIONS else known("peak_rss_bytes", kind=int),
@@ -221,30 +219,17 @@ def _condition(content: Any, name: str) -> Condition:
     return Condition(words[0], words[1], _get(content, name, "images", kind=int), *figures)
 
 
-def _ratio(row: Row, run: dict[str, Any], runs: Sequence[tuple[Row, dict[str, Any]]]) -> float | None:
+def _ratio(row: Row, rows: Sequence[Row]) -> float | None:
     """Against the float32 run that differs in the level alone."""
-    key = (row.base, row.threads, row.runtime)
-    found = ((r, c) for r, c in runs if r.level == "float32" and (r.base, r.threads, r.runtime) == key)
-    reference, other = next(found, (None, None))
-    if reference is None or other is None or not (row.valid and reference.valid):
+    key = (row.network, row.threads, row.runtime)
+    whole = next((r for r in rows if r.level == "float32" and (r.network, r.threads, r.runtime) == key), None)
+    if whole is None or not (row.valid and whole.valid):
         return None
-    if row.instructions and reference.instructions:
-        return row.instructions["total"] / max(reference.instructions["total"], 1)
-    # Round by round: what drifted met both turns of a round alike.
-    own, others = _clean_rounds(run), _clean_rounds(other)
-    if own and len(own) == len(others):
-        pairs = [a / b for a, b in zip(own, others, strict=True) if a is not None and b]
-        if pairs:
-            return float(np.median(pairs))
-    return row.median_ms / reference.median_ms if row.median_ms and reference.median_ms else None
-
-
-def _clean_rounds(run: dict[str, Any]) -> list[float | None]:
-    medians, clean = run.get("round_total_ms"), run.get("round_clean")
-    if not isinstance(medians, list) or not isinstance(clean, list) or len(medians) != len(clean):
-        return []
-    good = [isinstance(m, _NUMBER) and 0 <= m < 1e15 and c is True for m, c in zip(medians, clean, strict=True)]
-    return [m if ok else None for m, ok in zip(medians, good, strict=True)]
+    if row.instructions and whole.instructions:
+        return row.instructions["total"] / max(whole.instructions["total"], 1)
+    if row.ratio is not None:
+        return row.ratio  # round by round, which holds while a machine drifts
+    return row.median_ms / whole.median_ms if row.median_ms and whole.median_ms else None
 
 
 def worst_answers(name: str, report: dict[str, Any]) -> list[tuple[str, tuple[WorstAnswer, ...]]]:
@@ -260,8 +245,8 @@ def worst_answers(name: str, report: dict[str, Any]) -> list[tuple[str, tuple[Wo
             jpeg = _get(answer, name, "jpeg", kind=(str, type(None)))
             if jpeg is not None and not _JPEG.fullmatch(jpeg):
                 raise ReportError(f"{name}: the field 'jpeg' holds no JPEG in base64; run the benchmark again")
-            figures = [_get(answer, name, field, kind=_NUMBER) for field in ("iou", "quad_iou")]
-            answers.append(WorstAnswer(_clean(_get(answer, name, "model", kind=str)), *figures, jpeg))
+            iou, quad_iou = (_get(answer, name, field, kind=_NUMBER) for field in ("iou", "quad_iou"))
+            answers.append(WorstAnswer(_clean(_get(answer, name, "model", kind=str)), iou, quad_iou, jpeg))
         found.append((_clean(_get(entry, name, "image", kind=str)), tuple(answers)))
     return found
 

@@ -16,7 +16,7 @@ from unetlite.edge.benchmark_pictures import benchmark_samples
 from unetlite.edge.benchmark_watch import read_state
 from unetlite.edge.cli import benchmark
 from unetlite.edge.device import Throttling
-from unetlite.edge.latency import percentiles, summarise
+from unetlite.edge.latency import paired_ratio, percentiles, summarise
 from unetlite.edge.scores import Scores, true_quad
 from unetlite.edge.segmenter import load_segmenter
 from unetlite.vision.dataset import Truth
@@ -100,6 +100,8 @@ def test_the_report_has_the_documented_form(models, prepared, tmp_path):
         assert 0 < run["peak_share"] < 1
         assert len(run["round_total_ms"]) == 3
         assert run["conditions"] == []
+        assert run["time_ratio"] == 1.0 or level != "float32"
+        assert run["time_ratio"] > 0
     assert [entry["image"] for entry in content["worst"]][0] == "images/c.jpg"
     assert [answer["iou"] for answer in content["worst"][0]["models"]] == [0.0, 0.0]
     assert all(answer["jpeg"] for answer in content["worst"][0]["models"])
@@ -322,3 +324,10 @@ def test_the_total_is_taken_run_by_run():
     runs = [{"preprocess": 1, "invoke": 10, "postprocess": 1}, {"preprocess": 9, "invoke": 2, "postprocess": 1}]
     # Percentiles of the stages added up would say 16.
     assert summarise(runs)["total"] == {"p50": 12.0, "p90": 12.0, "p99": 12.0}
+
+
+def test_the_ratio_holds_while_the_machine_slows_down():
+    # Twice as slow as the other in every round, while the machine becomes three times slower; the last is not clean.
+    own, others = [20.0, 20.0, 60.0, 60.0, 1.0], [10.0, 30.0, 30.0, 30.0, 90.0]
+    assert paired_ratio(own, others, [True, False, True, True, False]) == 2.0
+    assert paired_ratio(own, others, [False] * 5) is None

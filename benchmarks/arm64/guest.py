@@ -1,0 +1,72 @@
+"""The part of `emulate.py` that runs on the emulated processor: scores a model, and marks the stages of each frame.
+
+    python guest.py MODEL DATA LIMIT RUNTIME       prints one JSON line
+
+Stands apart because it runs in the device's root file system, with what a device has: NumPy, OpenCV, a runtime.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from unetlite.edge.benchmark import model_record
+from unetlite.edge.benchmark_conditions import read_conditions
+from unetlite.edge.benchmark_pictures import benchmark_samples, read_picture, relative_name
+from unetlite.edge.device import device_record
+from unetlite.edge.scores import Scores
+from unetlite.edge.segmenter import load_segmenter
+
+MARK = 0x554E0000  # count.c knows it
+BEGIN, FED, INVOKED, DONE = range(4)
+WARM_UP = 2
+THRESHOLD = 0.9
+
+
+def mark(point: int) -> None:
+    """Let the plugin print its counts: no such process exists, and the question costs a few dozen instructions."""
+    with suppress(ProcessLookupError):
+        os.getpgid(MARK + point)
+
+
+class Marked:
+    """A network that marks where its inference begins and ends."""
+
+    def __init__(self, network: Any) -> None:
+        self._network = network
+        self.feed, self.answer, self.interpreter = network.feed, network.answer, network.interpreter
+
+    def invoke(self) -> None:
+        mark(FED)
+        self._network.invoke()
+        mark(INVOKED)
+
+
+def main() -> None:
+    """Run the model over the pictures, one mark before and after every stage."""
+    model, data, limit, runtime = sys.argv[1:]
+    root, samples = benchmark_samples(Path(data), int(limit))
+    segmenter = load_segmenter(Path(model), runtime=runtime)
+    names = segmenter.contract.output.class_names
+    scores = Scores(names)
+    pictures = [read_picture(sample, root, {len(names)}) for sample in samples]
+    for _ in range(WARM_UP):
+        segmenter(pictures[0].image)
+    segmenter.network = Marked(segmenter.network)
+    for picture in pictures:
+        mark(BEGIN)
+        seen = segmenter(picture.image)
+        mark(DONE)
+        scores.add(picture.name, seen, picture.truth[len(names)], picture.quad)
+    conditions = read_conditions(root, [relative_name(sample.image, root) for sample in samples])
+    record = model_record(Path(model), segmenter, scores, THRESHOLD, conditions)
+    worst = sorted(zip(scores.ious, scores.quad_ious, scores.names, strict=True))
+    print(json.dumps({"run": record, "device": device_record(), "worst": worst}))
+
+
+if __name__ == "__main__":
+    main()
