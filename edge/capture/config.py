@@ -13,7 +13,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+from unetlite.edge.capture.hooks import HookSettings
 from unetlite.edge.capture.latest import RecoverySettings
+from unetlite.edge.capture.lights import LightSettings
 from unetlite.edge.capture.quality import QualitySettings
 from unetlite.edge.capture.states import StateSettings
 from unetlite.edge.capture.store import StoreSettings
@@ -28,6 +30,8 @@ class CaptureConfig:
     quality: QualitySettings = field(default_factory=QualitySettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
+    hooks: HookSettings = field(default_factory=HookSettings)
+    lights: LightSettings = field(default_factory=LightSettings)
 
 
 def read_config(path: Path) -> CaptureConfig:
