@@ -7,8 +7,8 @@ export TF_CPP_MIN_LOG_LEVEL=3
 out=demo-output
 rm -rf "$out"
 
-unet-data synthesize --to "$out/calibration" --count 64 --seed 7
-unet-calibrate "$out/calibration" --to "$out/calibration.json"
+unet-data synthesize --to "$out/calibration" --count 128 --seed 7
+unet-calibrate "$out/calibration" --count 128 --to "$out/calibration.json"
 unet-export models/unetlite.keras --calibration "$out/calibration.json" --validation samples --to "$out/models"
 unet-infer samples/images --model "$out/models/unetlite.int8.tflite" \
     --mask-out "$out/masks" --overlay-out "$out/overlays" --crop-out "$out/crops"

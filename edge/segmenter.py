@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -18,11 +18,10 @@ from unetlite.edge.model_contract import Overrides
 from unetlite.edge.network import Answer, load_tflite
 from unetlite.edge.runtime import RuntimeInfo
 from unetlite.vision.contract import Contract, OutputSpec
-from unetlite.vision.document import Finding, document_probability, find_document
+from unetlite.vision.document import Finding, document_probability, locate_document
 from unetlite.vision.errors import ModelError
 from unetlite.vision.image import RgbImage
 from unetlite.vision.preprocess import Placement, preprocess
-from unetlite.vision.refine import refine_quad
 
 KERAS_SUFFIXES = (".keras", ".h5")
 
@@ -127,10 +126,7 @@ class Segmenter:
         invoked = time.perf_counter()
         answer = self.network.answer()
         probability = document_probability(answer.real(), self.contract.output)
-        finding = find_document(probability, placement, self.contract.output)
-        if finding.quad is not None:
-            # The map is a quarter of the input: its corners are off by percents of the card, the picture's edges not.
-            finding = replace(finding, quad=refine_quad(image, finding.quad).quad)
+        finding = locate_document(image, probability, placement, self.contract.output)
         done = time.perf_counter()
         latency_ms = {
             "preprocess": (fed - begin) * 1000.0,

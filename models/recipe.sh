@@ -34,7 +34,7 @@ fi
 [ -f "$work/base.keras" ] || "${train[@]}" --epochs 20 --data "$work/drawn-split" --model-out "$work/base.keras"
 real=()
 for _ in 1 2 3 4 5 6 7 8; do real+=(--data "$work/real-split"); done # a few hundred frames among thousands
-[ -f "$work/unetlite.keras" ] || "${train[@]}" --epochs 8 --min-confidence 0.75 --start "$work/base.keras" \
+[ -f "$work/unetlite.keras" ] || "${train[@]}" --epochs 8 --min-confidence 0.7 --start "$work/base.keras" \
     --data "$work/drawn-split" --data "$work/replay-split" --data "$work/negatives-split" "${real[@]}" \
     --model-out "$work/unetlite.keras"
 unet-calibrate "$work/replay-split" --to "$work/calibration.json" --overwrite

@@ -30,6 +30,7 @@ _CAMERA_HELP = "picamera2, 0, /dev/video0, a video, a folder of pictures, or a U
 @click.option("--size", type=SIZE, help="Camera's picture, such as 1920x1080; default: the camera's own choice.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Pictures a second.")
 @click.option("--every-frame", is_flag=True, help="Of files: look at each frame instead of keeping their pace.")
+@click.option("--threads", type=click.IntRange(1, 64), default=1, help="Threads of the interpreter.")
 @model_options
 @click.pass_context
 def main(
@@ -71,7 +72,7 @@ def main(
     from unetlite.edge.capture.origin import origin_record
     from unetlite.edge.capture.preview import Preview
     from unetlite.edge.capture.store import CaptureStore
-    from unetlite.edge.segmenter import shipped_model
+    from unetlite.edge.segmenter import chosen_model
 
     cv2.setNumThreads(1)  # the pictures are small: more threads cost 50 MB and save nothing
     config = CaptureConfig() if config_path is None else read_config(config_path)
@@ -79,7 +80,7 @@ def main(
     if not store.is_private:
         tell(f"Warning: other users can see names in {folder}; close it with: chmod 700 {folder}")
     preview = None if serve is None else Preview(serve, store, tell=tell)
-    model = model or shipped_model()
+    model = chosen_model(model)
     segmenter = _load(model, given)
     options = CameraOptions(size, rate, paced=not every_frame)
     notifier = Notifier()

@@ -135,7 +135,7 @@ class _Card:
 class _Hold:
     """The window in which a card lies still: its first quad, its best frame, its last good moment."""
 
-    quad: Quad
+    quad: Quad | None
     begin_s: float
     best: Observation
     good_s: float
@@ -294,8 +294,8 @@ class CaptureMachine:
             return False
         if hold.quad is not hold.best.quad and quad_iou(hold.quad, seen.quad) < self.settings.still_iou:
             return False  # a slow drift: each frame fits the next, the last one not the first
-        prints = (hold.best.fingerprint, seen.fingerprint)
-        return None in prints or distance(*prints) < self.settings.other_bits
+        earlier, now = hold.best.fingerprint, seen.fingerprint
+        return earlier is None or now is None or distance(earlier, now) < self.settings.other_bits
 
     def _progress(self) -> float:
         if self._hold is None:

@@ -149,7 +149,7 @@ class CaptureStore:
         oldest = None
         if s.most_days is not None:
             oldest = _name_of((now or datetime.now(timezone.utc)) - timedelta(days=s.most_days))
-        removed = []
+        removed: list[str] = []
         for name in sorted(sizes):
             too_many = s.most_count is not None and len(sizes) - len(removed) + room_count > s.most_count
             too_old = oldest is not None and name < oldest
@@ -180,7 +180,8 @@ class CaptureStore:
         sizes: dict[str, int] = {}
         for path in self._own_files():
             with suppress(FileNotFoundError):  # the owner may delete captures at any time
-                name = _NAME.fullmatch(path.name)[1]
+                match = _NAME.fullmatch(path.name)
+                name = match[1] if match else path.name
                 sizes[name] = sizes.get(name, 0) + _on_disk(path.stat().st_size)
         return sizes
 

@@ -75,9 +75,9 @@ def draw_collage(rng: np.random.Generator, size_wh: tuple[int, int], source: Sur
             angles = np.sort(rng.uniform(0, 2 * np.pi, 3)) if kind == "triangle" else np.linspace(0, 2 * np.pi, 48)
             outline = centre + np.stack([np.cos(angles), np.sin(angles)], 1) * reach
         mask = np.zeros((height, width), np.uint8)
-        cv2.fillPoly(mask, [np.clip(outline, -20000, 20000).astype(np.int32)], 255, cv2.LINE_AA)
+        cv2.fillPoly(mask, [np.clip(outline, -20000, 20000).astype(np.int32)], (255.0,), cv2.LINE_AA)
         if chance(rng, 0.3):
-            mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(1, 12))
+            mask = cv2.GaussianBlur(mask, (0, 0), rng.uniform(1, 12)).astype(np.uint8)
         weight = (mask.astype(np.float32) * np.float32(rng.uniform(0.5, 1.0) / 255))[..., None]
         canvas = (canvas * (1 - weight) + _filling(rng, size_wh, source) * weight).astype(np.uint8)
     return canvas
