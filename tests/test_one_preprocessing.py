@@ -81,8 +81,9 @@ def test_all_feed_identical_bytes(data: Path, model: Path, tmp_path: Path, monke
 
         monkeypatch.setattr(network, "feed", watched)
     to = tmp_path / "to"
-    given = ("--calibration", tmp_path / "c.json", "--validation", data, "--allow-leakage", "--to", to)
-    run(export, model, "--float32", "--int8", *given)
+    given = ("--calibration", tmp_path / "c.json", "--validation", data, "--to", to)
+    any_loss = ("--allow-leakage", "--max-iou-loss", 1, "--max-share-loss", 100, "--max-image-loss", 1)
+    run(export, model, "--float32", "--int8", *given, *any_loss)
     assert fed == as_bytes, "export's check"
     fed.clear()
     files = ("--model", to / "unet.int8.tflite", "--model", to / "unet.float32.tflite", "--model", model)

@@ -173,24 +173,22 @@ def test_weights_that_hold_nan(bright, export: Callable[..., Result], tmp_path: 
 
 
 def test_a_stricter_budget_rejects_what_the_default_lets_pass(
-    trained, exported, export: Callable[..., Result], tmp_path: Path
+    trained, export: Callable[..., Result], tmp_path: Path
 ) -> None:
-    assert exported.report["levels"]["int8"]["status"] == "accepted"
-    budget = ("--max-iou-loss", 0, "--max-share-loss", 0, "--max-image-loss", 0)
-    given = ("--calibration", trained.manifest, "--validation", trained.data, "--to", tmp_path)
-    result = export(trained.model, "--int8", *given, *budget)
+    given = (trained.model, "--dynamic", "--validation", trained.data, "--to", tmp_path)
+    result = export(*given, "--max-iou-loss", 0, "--max-share-loss", 0, "--max-image-loss", 0)
     assert result.exit_code == 3, result.output
-    rejected, reason, *_ = [line for line in result.stderr.splitlines() if not line.startswith("WARNING")]
-    assert rejected == f"Rejected int8, kept as {tmp_path / 'rejected' / 'unet.int8.tflite'}:"
-    assert reason.endswith("where 0 is allowed (--max-iou-loss)") or "the worst picture falls from" in reason
+    rejected, reason = result.stderr.splitlines()[:2]
+    assert rejected == f"Rejected dynamic, kept as {tmp_path / 'rejected' / 'unet.dynamic.tflite'}:"
+    assert "where 0 is allowed (--max-i" in reason
     report = json.loads((tmp_path / "unet.export.json").read_text())
     assert report["budget"] == {"iou": 0.0, "share_points": 0.0, "image": 0.0}
-    worst = report["levels"]["int8"]["worst"][0]
+    worst = report["levels"]["dynamic"]["worst"][0]
     assert f"  worst: {worst['path']}  IoU {worst['keras']:.3f} to {worst['level']:.3f}" in result.stderr
-    again = export(trained.model, "--int8", *given, "--overwrite")
+    again = export(*given, "--overwrite")
     assert again.exit_code == 0, again.output
-    assert (tmp_path / "unet.int8.tflite").exists()
-    assert not (tmp_path / "rejected" / "unet.int8.tflite").exists()
+    assert (tmp_path / "unet.dynamic.tflite").exists()
+    assert not (tmp_path / "rejected" / "unet.dynamic.tflite").exists()
 
 
 def test_a_calibration_without_the_whites_that_decide(export: Callable[..., Result], tmp_path: Path) -> None:
