@@ -21,4 +21,7 @@ unet-benchmark run --data "$work/dlc2021-dev" --report docs/results/dlc2021-shor
     --model "$work/short/dlc.float32.tflite" --model "$work/short/dlc.int8.tflite"
 unet-benchmark run --data "$work/dlc2021-dev" --report docs/results/dlc2021-shipped.json --overwrite \
     --model demo-output/models/unetlite.float32.tflite --model edge/models/unetlite.int8.tflite
+# Live capture: the gates' rates, and what a cycle costs.
+python benchmarks/quality_gates.py --to docs/results/quality-gates.json
+python benchmarks/capture.py --to docs/results/capture.json
 python docs/fill.py

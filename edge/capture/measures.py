@@ -177,7 +177,7 @@ def levels_at(grey: np.ndarray, shares: Sequence[float]) -> list[float]:
 
 def glare_share(card: RgbImage, px_per_mm: float) -> float:
     """The share of a flattened card that is washed out in spots larger than small print."""
-    washed = cv2.inRange(card, (_WASHED_OUT,) * 3, (255,) * 3)
+    washed = cv2.inRange(card, np.full(3, _WASHED_OUT), np.full(3, 255))
     side = max(2, round(_GLARE_MM * px_per_mm))
     opened = cv2.morphologyEx(washed, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
     return cv2.countNonZero(opened) / opened.size

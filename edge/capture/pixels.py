@@ -37,7 +37,7 @@ def to_rgb(buffer: np.ndarray, layout: str, size_wh: tuple[int, int]) -> RgbImag
     width, height = size_wh
     pixel_bytes, conversion, _ = LAYOUTS[layout]
     packed = _rows(buffer, layout, height)
-    if layout in _PLANAR:
+    if layout in _PLANAR and conversion is not None:
         # The padding is cut off after the conversion: of I420 two chroma rows share one row of the array.
         return np.ascontiguousarray(cv2.cvtColor(packed, conversion)[:, :width])
     image = packed[:, : width * pixel_bytes].reshape(height, width, pixel_bytes)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 from printed_card import printed_face, view_of_card
 
-from unetlite.edge.capture.camera import CameraOptions, LiveFrame, open_camera
+from unetlite.edge.capture.camera import CameraError, CameraOptions, LiveFrame, open_camera
 from unetlite.edge.capture.cli import main
 from unetlite.edge.capture.config import CaptureConfig, read_config
 from unetlite.edge.capture.latest import LatestFrames
@@ -196,6 +197,50 @@ def test_a_full_disk_is_told_once_and_capturing_goes_on(tmp_path: Path, models: 
     assert any(view.trouble and "Not saved" in view.trouble for view in views)
     assert loop.captures == 1
     assert views[-1].trouble is None
+
+
+def test_old_captures_go_though_no_new_ones_come(tmp_path: Path, models: Any) -> None:
+    store = CaptureStore(tmp_path, StoreSettings(most_days=1.0))
+    store.save(printed_face(0), None, {}, now=datetime(2020, 1, 1, tzinfo=timezone.utc))
+    old = store.names()
+    run_loop(store, models)
+    assert len(old) == 1
+    assert len(store.names()) == 3
+    assert old[0] not in store.names()
+
+
+def test_a_camera_that_is_lost_is_not_shown_as_if_it_were_live(tmp_path: Path, models: Any) -> None:
+    class Unplugged:
+        """The synthetic camera until its cable is drawn."""
+
+        name, live, left = "usb", True, 5
+
+        def __init__(self) -> None:
+            self.camera = open_camera("synthetic:1", CameraOptions())
+
+        def read(self) -> LiveFrame | None:
+            self.left -= 1
+            if self.left < 0:
+                raise CameraError("usb: gives no more pictures")
+            return self.camera.read()
+
+        def close(self) -> None:
+            self.camera.close()
+
+    views: list[View] = []
+
+    def watch(view: View) -> None:
+        views.append(view)
+        if view.trouble is not None and view.image.mean() < 0.5 * views[0].image.mean():
+            loop.stop()
+
+    frames = LatestFrames(Unplugged)
+    store = CaptureStore(tmp_path, StoreSettings())
+    loop = CaptureLoop(frames, load_segmenter(models.bright__int8), store, CaptureConfig(), {}, publish=watch)
+    loop.run()
+    frames.close()
+    assert views[-1].trouble == "usb: gives no more pictures"
+    assert views[0].trouble is None
 
 
 def test_onlookers_see_state_quad_and_figures(tmp_path: Path, models: Any) -> None:
