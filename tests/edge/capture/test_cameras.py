@@ -79,6 +79,7 @@ def test_colours_come_out_as_rgb_from_every_layout(layout: str, padding: int) ->
 def test_the_luminance_of_a_part_is_that_of_the_whole(layout: str) -> None:
     buffer = in_layout(patch_picture(), layout, 32)
     frame = LiveFrame(0, 0.0, buffer, layout, (64, 32))
+    assert np.array_equal(frame.part((10, 4), (40, 20)), frame.image[4:24, 10:50])
     part = frame.luminance_within((10, 4), (40, 20)).astype(float)
     whole = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)[4:24, 10:50]
     if layout in ("I420", "NV12"):

@@ -275,7 +275,10 @@ def test_a_quad_of_the_small_stream_is_refined_on_the_large_one() -> None:
     low = cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA)
     rough = ((quad + 0.5) / 4 - 0.5 + np.random.default_rng(1).normal(0, 0.7, (4, 2))).astype(np.float32)
     frame = LiveFrame(0, 0.0, picture, "RGB", (1280, 960), low)
-    assert np.abs(exact_quad(frame, frame.in_image(rough)) - quad).max() < 1.5
+    near, found, corner = exact_quad(frame, frame.in_image(rough))
+    assert np.abs(found + corner - quad).max() < 1.5
+    (left, top), (height, width) = corner, near.shape[:2]
+    assert np.array_equal(near, picture[top : top + height, left : left + width])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
