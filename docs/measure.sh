@@ -25,4 +25,8 @@ unet-benchmark run --data "$work/dlc2021-dev" --report docs/results/dlc2021-ship
 # How much the choice of representative pictures matters, on the same pictures.
 python benchmarks/calibration_strategies.py models/unetlite.keras "$work/dlc2021-dev" \
     --validation "$work/dlc2021-dev" --report docs/results/calibration-strategies.json --overwrite
+
+# Live capture: the gates' rates, and what a cycle costs.
+python benchmarks/quality_gates.py --to docs/results/quality-gates.json
+python benchmarks/capture.py --to docs/results/capture.json
 python docs/fill.py

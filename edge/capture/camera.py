@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
-from unetlite.edge.capture.pixels import luminance_within, to_rgb
+from unetlite.edge.capture.pixels import INTERLEAVED, interleaved, luminance_within, to_rgb
 from unetlite.vision.errors import UnetliteError
 from unetlite.vision.image import RgbImage
 from unetlite.vision.quad import Quad
@@ -88,10 +88,18 @@ class LiveFrame:
         if factor < 2:
             return self.image
         size_wh = (self.size_wh[0] // factor, self.size_wh[1] // factor)
-        if self.layout not in ("RGB", "BGR"):
+        if self.layout not in INTERLEAVED:
             return cv2.resize(self.image, size_wh, interpolation=cv2.INTER_AREA)
-        pixels = self.buffer.reshape(self.size_wh[1], self.size_wh[0], 3)
+        pixels = interleaved(self.buffer, self.layout, self.size_wh)
         return to_rgb(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), self.layout, size_wh)
+
+    def part(self, corner_xy: tuple[int, int], part_wh: tuple[int, int]) -> RgbImage:
+        """(h, w, 3) uint8, RGB: a part of `image`, where possible without converting the rest."""
+        (left, top), (width, height) = corner_xy, part_wh
+        if self.layout not in INTERLEAVED:
+            return self.image[top : top + height, left : left + width]
+        pixels = interleaved(self.buffer, self.layout, self.size_wh)
+        return to_rgb(pixels[top : top + height, left : left + width], self.layout, part_wh)
 
     def luminance_within(self, corner_xy: tuple[int, int], part_wh: tuple[int, int]) -> np.ndarray:
         """(h, w) uint8 luminance of a part of `image`, without converting the rest."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from unetlite.edge.capture.camera import LiveFrame
 from unetlite.edge.capture.config import CaptureConfig
 from unetlite.edge.capture.figures import FigureKeeper, Figures
@@ -22,7 +24,7 @@ from unetlite.edge.segmenter import Segmenter
 from unetlite.vision.errors import OutputError
 from unetlite.vision.image import RgbImage
 from unetlite.vision.quad import Quad, crop_quad
-from unetlite.vision.refine import refine_quad
+from unetlite.vision.refine import SEARCH_SHARE, refine_quad
 
 _PATIENCE_S = 0.2  # until a stop is noticed while no frame comes
 _RETAIN_EVERY_S = 600.0  # old captures go, though no new ones come
@@ -189,11 +191,12 @@ class CaptureLoop:
 
     def _save(self, best: Observation, *, manual: bool) -> None:
         found: _Found = best.payload
-        image, quad = found.frame.image, exact_quad(found.frame, found.quad)
-        record = {**capture_record(best, quad, found.quality, found.frame, manual=manual), **self._origin}
+        near, quad, corner = exact_quad(found.frame, found.quad)
+        image = found.frame.image if self._config.store.keep_frame else None
+        record = {**capture_record(best, quad + corner, found.quality, found.frame, manual=manual), **self._origin}
         record["camera"] = self._frames.name
         try:
-            saved = self._store.save(crop_quad(image, quad), image, record)
+            saved = self._store.save(crop_quad(near, quad), image, record)
         except OutputError as error:
             if self._disk_trouble is None:
                 self._tell(f"Error: {error}; capturing goes on")
@@ -211,11 +214,21 @@ class CaptureLoop:
             self._tell(line)
 
 
-def exact_quad(frame: LiveFrame, quad: Quad) -> Quad:
-    """A quad found on `frame.small`, refined on `frame.image` where that shows more."""
-    if frame.small.shape == frame.image.shape:
-        return quad
-    return refine_quad(frame.image, quad).quad
+def exact_quad(frame: LiveFrame, quad: Quad) -> tuple[RgbImage, Quad, np.ndarray]:
+    """A quad found on `frame.small`, refined on `frame.image` where that shows more.
+
+    Returns:
+        The picture around it in full resolution, the quad in that, and the picture's first pixel (x, y) in the frame.
+    """
+    # More than a side can move; the whole frame in another colour order would be as large as all else together.
+    margin = 2.0 * SEARCH_SHARE * np.ptp(quad, axis=0).max()
+    corner = np.clip(np.floor(quad.min(0) - margin), 0, np.subtract(frame.size_wh, 1)).astype(int)
+    size = np.clip(np.ceil(quad.max(0) + margin), corner + 1, frame.size_wh).astype(int) - corner
+    near = frame.part((int(corner[0]), int(corner[1])), (int(size[0]), int(size[1])))
+    within = (quad - corner).astype(np.float32)
+    if frame.small.shape[1::-1] == frame.size_wh:
+        return near, within, corner
+    return near, refine_quad(near, within).quad, corner
 
 
 def capture_record(

@@ -20,6 +20,7 @@ LAYOUTS: dict[str, tuple[int, int | None, int | None]] = {
     "NV12": (1, cv2.COLOR_YUV2RGB_NV12, None),
 }
 _PLANAR = ("I420", "NV12")
+INTERLEAVED = tuple(layout for layout in LAYOUTS if layout not in _PLANAR)
 
 
 def to_rgb(buffer: np.ndarray, layout: str, size_wh: tuple[int, int]) -> RgbImage:
@@ -35,13 +36,19 @@ def to_rgb(buffer: np.ndarray, layout: str, size_wh: tuple[int, int]) -> RgbImag
         (H, W, 3) uint8.
     """
     width, height = size_wh
-    pixel_bytes, conversion, _ = LAYOUTS[layout]
-    packed = _rows(buffer, layout, height)
+    _, conversion, _ = LAYOUTS[layout]
     if layout in _PLANAR and conversion is not None:
         # The padding is cut off after the conversion: of I420 two chroma rows share one row of the array.
-        return np.ascontiguousarray(cv2.cvtColor(packed, conversion)[:, :width])
-    image = packed[:, : width * pixel_bytes].reshape(height, width, pixel_bytes)
+        return np.ascontiguousarray(cv2.cvtColor(_rows(buffer, layout, height), conversion)[:, :width])
+    image = interleaved(buffer, layout, size_wh)
     return np.ascontiguousarray(image) if conversion is None else cv2.cvtColor(image, conversion)
+
+
+def interleaved(buffer: np.ndarray, layout: str, size_wh: tuple[int, int]) -> np.ndarray:
+    """(H, W, bytes per pixel) uint8 of a layout of INTERLEAVED, in its own order, without the rows' padding."""
+    width, height = size_wh
+    pixel_bytes = LAYOUTS[layout][0]
+    return _rows(buffer, layout, height)[:, : width * pixel_bytes].reshape(height, width, pixel_bytes)
 
 
 def luminance_within(

@@ -129,7 +129,7 @@ class Preview:
         self._loop, self._stopping, self._fresh = asyncio.get_running_loop(), asyncio.Event(), asyncio.Condition()
 
         @web.middleware
-        async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        async def guard(request: Any, handler: Any) -> Any:
             return await self._guard(request, handler)
 
         application = web.Application(middlewares=[guard], client_max_size=1024)

@@ -135,7 +135,7 @@ class _Card:
 class _Hold:
     """The window in which a card lies still: its first quad, its best frame, its last good moment."""
 
-    quad: Quad | None
+    quad: Quad
     begin_s: float
     best: Observation
     good_s: float
@@ -279,6 +279,7 @@ class CaptureMachine:
 
     def _hold_on(self, seen: Observation) -> Observation | None:
         """Count a good frame; the best frame, once the card has lain still for long enough."""
+        assert seen.quad is not None  # a good frame has one
         hold = self._hold
         if hold is None or not self._continues(hold, seen):
             self._hold = _Hold(seen.quad, self._now_s, seen, self._now_s)
@@ -290,12 +291,12 @@ class CaptureMachine:
         return hold.best if long_enough and hold.frames >= self.settings.hold_frames else None
 
     def _continues(self, hold: _Hold, seen: Observation) -> bool:
-        if quad_iou(hold.best.quad, seen.quad) < self.settings.still_iou:
-            return False
-        if hold.quad is not hold.best.quad and quad_iou(hold.quad, seen.quad) < self.settings.still_iou:
-            return False  # a slow drift: each frame fits the next, the last one not the first
-        earlier, now = hold.best.fingerprint, seen.fingerprint
-        return earlier is None or now is None or distance(earlier, now) < self.settings.other_bits
+        # With the first frame, too: in a slow drift each one fits the next, but the last not the first.
+        for quad in (hold.best.quad, hold.quad):
+            if quad is None or seen.quad is None or quad_iou(quad, seen.quad) < self.settings.still_iou:
+                return False
+        one, other = hold.best.fingerprint, seen.fingerprint
+        return one is None or other is None or distance(one, other) < self.settings.other_bits
 
     def _progress(self) -> float:
         if self._hold is None:

@@ -23,7 +23,8 @@ from unetlite.vision.image import RgbImage
 
 RECORD_FORMAT = "unetlite-capture"
 RECORD_VERSION = 1
-_NAME = re.compile(r"(\d{8}T\d{6}\.\d{3}Z)(?:\.crop\.(?:png|jpg)|\.frame\.(?:png|jpg)|\.json)")
+_NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z(?:\.crop\.(?:png|jpg)|\.frame\.(?:png|jpg)|\.json)")
+_NAME_LENGTH = len("20260504T030201.234Z")
 _LEFT_BEHIND = re.compile(r"\.\d{8}T\d{6}\.\d{3}Z[.\w]*\.[0-9a-f]{8}\.(?:png|jpg|json)")
 _BLOCK_BYTES = 4096  # of the usual file systems: a small file takes one as well
 _JPEG_QUALITY = 95
@@ -180,8 +181,7 @@ class CaptureStore:
         sizes: dict[str, int] = {}
         for path in self._own_files():
             with suppress(FileNotFoundError):  # the owner may delete captures at any time
-                match = _NAME.fullmatch(path.name)
-                name = match[1] if match else path.name
+                name = path.name[:_NAME_LENGTH]
                 sizes[name] = sizes.get(name, 0) + _on_disk(path.stat().st_size)
         return sizes
 

@@ -18,6 +18,11 @@ function figuresText(figures) {
   return parts.join(" · ");
 }
 
+// Captures are named by their time in UTC: 20260504T030201.234Z.
+function timeOf(name) {
+  return new Date(name.replace(/(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(.*)/, "$1-$2-$3:$4:$5"));
+}
+
 function showCaptures(names) {
   if (names.join() === shown) return;
   shown = names.join();
@@ -27,7 +32,7 @@ function showCaptures(names) {
     const caption = document.createElement("figcaption");
     image.src = `/captures/${name}`;
     image.alt = `Capture ${name}`;
-    caption.textContent = `${name.slice(9, 11)}:${name.slice(11, 13)}:${name.slice(13, 15)} UTC`;
+    caption.textContent = timeOf(name).toLocaleTimeString();
     figure.append(image, caption);
     return figure;
   }));

@@ -8,6 +8,7 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from unetlite.edge.capture.camera import (
     open_camera,
     public_name,
 )
+from unetlite.edge.capture.camera_opencv import OpenCvCamera
 from unetlite.edge.capture.latest import LatestFrames, RecoverySettings
 from unetlite.edge.capture.pixels import LAYOUTS, to_rgb
 from unetlite.vision.errors import MissingExtraError
@@ -77,6 +79,7 @@ def test_colours_come_out_as_rgb_from_every_layout(layout: str, padding: int) ->
 def test_the_luminance_of_a_part_is_that_of_the_whole(layout: str) -> None:
     buffer = in_layout(patch_picture(), layout, 32)
     frame = LiveFrame(0, 0.0, buffer, layout, (64, 32))
+    assert np.array_equal(frame.part((10, 4), (40, 20)), frame.image[4:24, 10:50])
     part = frame.luminance_within((10, 4), (40, 20)).astype(float)
     whole = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)[4:24, 10:50]
     if layout in ("I420", "NV12"):
@@ -109,6 +112,26 @@ def test_passwords_are_not_shown() -> None:
 def test_a_missing_usb_camera_is_told() -> None:
     with pytest.raises(CameraError, match="/dev/video97: could not be opened"):
         open_camera("97", FAST)
+
+
+class OneRowOfBytes:
+    """Stands in for a USB camera behind OpenCV 4.11, which agrees upon BGR3 and then returns a single row."""
+
+    def __init__(self, size_wh: tuple[int, int]) -> None:
+        self.size_wh = size_wh
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        return True, patch_picture()[..., ::-1].reshape(1, -1)
+
+    def get(self, what: int) -> float:
+        return float(self.size_wh[0] if what == cv2.CAP_PROP_FRAME_WIDTH else self.size_wh[1])
+
+
+def test_a_usb_camera_that_gives_one_row_of_bytes_is_put_right() -> None:
+    frame = OpenCvCamera(OneRowOfBytes((64, 32)), "0").read()
+    assert np.abs(patches_of(frame.image) - PATCHES).max() == 0
+    with pytest.raises(CameraError, match="expected 640x480 pictures"):
+        OpenCvCamera(OneRowOfBytes((640, 480)), "0").read()
 
 
 def test_picamera2_that_is_not_installed_is_named_with_the_command() -> None:
@@ -327,6 +350,28 @@ def test_the_newest_frame_wins_and_the_others_are_counted() -> None:
     assert (int(newest.image[0, 0, 0]), newest.number) == (9, 9)
     assert frames.dropped == 9
     assert frames.ended
+
+
+def test_frames_that_the_camera_itself_passed_over_are_counted() -> None:
+    class Gaps(Scripted):
+        numbers = iter((0, 1, 5, 6))
+
+        def read(self) -> LiveFrame | None:
+            frame = super().read()
+            return None if frame is None else replace(frame, number=next(self.numbers))
+
+    frames = LatestFrames(lambda: Gaps([1, 2, 3, 4]), every_frame=True)
+    numbers = []
+    while not frames.ended:
+        frame = frames.next(0.05)
+        numbers += [] if frame is None else [frame.number]
+    assert (numbers, frames.dropped) == ([0, 1, 5, 6], 3)
+
+
+def test_an_error_of_the_back_end_itself_is_not_swallowed() -> None:
+    frames = LatestFrames(lambda: Scripted([1, ZeroDivisionError("a bug")]), every_frame=True)
+    with pytest.raises(ZeroDivisionError):
+        drain(frames)
 
 
 def test_every_frame_is_handed_out_where_that_is_asked_for() -> None:

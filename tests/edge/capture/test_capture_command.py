@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 from printed_card import printed_face, view_of_card
 
-from unetlite.edge.capture.camera import CameraOptions, LiveFrame, open_camera
+from unetlite.edge.capture.camera import CameraError, CameraOptions, LiveFrame, open_camera
 from unetlite.edge.capture.cli import main
 from unetlite.edge.capture.config import CaptureConfig, read_config
 from unetlite.edge.capture.latest import LatestFrames
@@ -198,6 +199,50 @@ def test_a_full_disk_is_told_once_and_capturing_goes_on(tmp_path: Path, models: 
     assert views[-1].trouble is None
 
 
+def test_old_captures_go_though_no_new_ones_come(tmp_path: Path, models: Any) -> None:
+    store = CaptureStore(tmp_path, StoreSettings(most_days=1.0))
+    store.save(printed_face(0), None, {}, now=datetime(2020, 1, 1, tzinfo=timezone.utc))
+    old = store.names()
+    run_loop(store, models)
+    assert len(old) == 1
+    assert len(store.names()) == 3
+    assert old[0] not in store.names()
+
+
+def test_a_camera_that_is_lost_is_not_shown_as_if_it_were_live(tmp_path: Path, models: Any) -> None:
+    class Unplugged:
+        """The synthetic camera until its cable is drawn."""
+
+        name, live, left = "usb", True, 5
+
+        def __init__(self) -> None:
+            self.camera = open_camera("synthetic:1", CameraOptions())
+
+        def read(self) -> LiveFrame | None:
+            self.left -= 1
+            if self.left < 0:
+                raise CameraError("usb: gives no more pictures")
+            return self.camera.read()
+
+        def close(self) -> None:
+            self.camera.close()
+
+    views: list[View] = []
+
+    def watch(view: View) -> None:
+        views.append(view)
+        if view.trouble is not None and view.image.mean() < 0.5 * views[0].image.mean():
+            loop.stop()
+
+    frames = LatestFrames(Unplugged)
+    store = CaptureStore(tmp_path, StoreSettings())
+    loop = CaptureLoop(frames, load_segmenter(models.bright__int8), store, CaptureConfig(), {}, publish=watch)
+    loop.run()
+    frames.close()
+    assert views[-1].trouble == "usb: gives no more pictures"
+    assert views[0].trouble is None
+
+
 def test_onlookers_see_state_quad_and_figures(tmp_path: Path, models: Any) -> None:
     views: list[View] = []
     run_loop(CaptureStore(tmp_path, StoreSettings()), models, publish=views.append)
@@ -230,7 +275,10 @@ def test_a_quad_of_the_small_stream_is_refined_on_the_large_one() -> None:
     low = cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA)
     rough = ((quad + 0.5) / 4 - 0.5 + np.random.default_rng(1).normal(0, 0.7, (4, 2))).astype(np.float32)
     frame = LiveFrame(0, 0.0, picture, "RGB", (1280, 960), low)
-    assert np.abs(exact_quad(frame, frame.in_image(rough)) - quad).max() < 1.5
+    near, found, corner = exact_quad(frame, frame.in_image(rough))
+    assert np.abs(found + corner - quad).max() < 1.5
+    (left, top), (height, width) = corner, near.shape[:2]
+    assert np.array_equal(near, picture[top : top + height, left : left + width])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

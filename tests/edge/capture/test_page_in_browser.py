@@ -25,7 +25,7 @@ from unetlite.edge.capture.preview import Preview
 from unetlite.edge.capture.states import State, Step
 from unetlite.edge.capture.store import CaptureStore, StoreSettings
 
-PHONE_WH = (412, 915)
+PHONE_WH, DESK_WH = (412, 915), (1366, 768)
 
 
 class Browser:
@@ -58,6 +58,12 @@ class Browser:
         while not self.run(script):
             assert time.monotonic() < deadline, f"never true within 30 s: {script}"
             time.sleep(0.1)
+
+    def resize(self, size_wh: tuple[int, int]) -> None:
+        """Show the page as a screen of this size would; a window cannot be as narrow as a phone."""
+        metrics = {"width": size_wh[0], "height": size_wh[1], "deviceScaleFactor": 1, "mobile": False}
+        content = {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics}
+        self._call("POST", "/goog/cdp/execute", content)
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
@@ -105,6 +111,7 @@ def test_a_phone_sees_picture_state_captures_and_can_trigger(browser: Browser, t
     with Preview("0.0.0.0:0", store) as page:  # the address that needs a token
         page.on_trigger = lambda: pressed.append(1)
         page.show(show(Step(State.ADJUSTING, "Turn the card a little: light is reflected.")))
+        browser.resize(PHONE_WH)
         browser.open(f"http://127.0.0.1:{page.port}/?{page.url.partition('?')[2]}")
         browser.wait_for("document.readyState !== 'loading' && document.body.dataset.state === 'adjusting'")
         browser.wait_for("document.getElementById('live').naturalWidth === 640")
@@ -112,6 +119,7 @@ def test_a_phone_sees_picture_state_captures_and_can_trigger(browser: Browser, t
         assert browser.run("document.getElementById('sentence').textContent").startswith("Turn the card")
         assert "12.5 frames/s" in browser.run("document.getElementById('figures').textContent")
         browser.wait_for("[...document.querySelectorAll('#captures img')].filter(i => i.naturalWidth > 0).length === 2")
+        assert "Invalid" not in browser.run("document.getElementById('captures').textContent")
         # Letters of 5 mm on a phone 70 mm wide can be read from a metre.
         letters_px = browser.run("parseFloat(getComputedStyle(document.getElementById('sentence')).fontSize)")
         assert letters_px / browser.run("innerWidth") >= 5 / 70
@@ -122,9 +130,15 @@ def test_a_phone_sees_picture_state_captures_and_can_trigger(browser: Browser, t
         assert pressed == [1]
         # The stream reached the screen: something bright where the picture is.
         assert browser.run("document.getElementById('live').clientHeight") > 100
-        keep = Path(os.environ.get("UNETLITE_SCREENSHOT", tmp_path / "page.png"))
-        browser.screenshot(keep)
-        assert keep.stat().st_size > 10_000
+        keep = Path(os.environ.get("UNETLITE_SCREENSHOTS", tmp_path))
+        for name, size_wh in (("phone", PHONE_WH), ("desk", DESK_WH)):
+            browser.resize(size_wh)
+            assert browser.run("[innerWidth, innerHeight]") == list(size_wh)
+            assert browser.run("document.documentElement.scrollWidth <= innerWidth")
+            # What the person must see without scrolling: what to do, and the picture.
+            assert browser.run("document.getElementById('live').getBoundingClientRect().bottom <= innerHeight")
+            browser.screenshot(keep / f"page-{name}.png")
+            assert (keep / f"page-{name}.png").stat().st_size > 10_000
         assert browser.complaints() == []
     browser.wait_for("document.body.dataset.state === 'trouble'")
     assert "No connection" in browser.run("document.getElementById('sentence').textContent")
