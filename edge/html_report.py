@@ -41,6 +41,8 @@ i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; marg
 .front { fill: none; stroke: #1c2330; stroke-width: 1.5; stroke-dasharray: 5 4; opacity: .55; }
 .key { width: 1em; height: 1em; } .bar { width: 10rem; height: .9rem; display: block; }
 .zero { stroke: #1c2330; } .ground { fill: #eef1f6; }
+.many { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(36rem, 100%), 1fr)); gap: 0 1.5rem; }
+.many > div { min-width: 0; } summary { font-weight: 600; cursor: pointer; margin-top: .6rem; }
 .side { display: flex; gap: .8rem; overflow-x: auto; padding-bottom: .3rem; }
 figure { margin: 0; flex: 0 0 auto; width: 11rem; } figure img { width: 100%; display: block; border-radius: 4px; }
 figcaption { font-size: .85rem; overflow-wrap: anywhere; }
