@@ -14,6 +14,7 @@ from unetlite.edge.benchmark_chart import colour_of
 from unetlite.edge.report import Row, device_labels, worst_answers
 
 _BAR = 160  # px of a full bar
+_OPEN_VALUES = 3  # a condition of more values is folded up
 _DEVICE_FIELDS = (
     ("model", "board"), ("cpu", "processor"), ("architecture", "architecture"), ("cores", "cores"),
     ("governor", "governor"), ("max_mhz", "highest clock, MHz"), ("memory_bytes", "memory, bytes"), ("os", "system"),
@@ -67,13 +68,19 @@ def conditions(rows: Sequence[Row], devices: Sequence[str], levels: Sequence[str
     if not blocks:
         return ""
     head = "<thead><tr><th>device</th><th>model</th><th>level</th><th></th><th>quad IoU</th><th>&gt;= 0.9</th>"
-    tables = [
-        f"<h3>{html.escape(name)} = {html.escape(value)}</h3><div class='scroll'><table>{head}<th>IoU</th><th>N</th>"
-        f"</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-        for (name, value), lines in blocks.items()
+    columns: dict[str, list[str]] = {}
+    for (name, value), lines in blocks.items():
+        columns.setdefault(name, []).append(
+            f"<div><h3>{html.escape(name)} = {html.escape(value)}</h3><div class='scroll'><table>{head}<th>IoU</th>"
+            f"<th>N</th></tr></thead><tbody>{''.join(lines)}</tbody></table></div></div>"
+        )
+    parts = [
+        f"<details{' open' if len(tables) <= _OPEN_VALUES else ''}><summary>{html.escape(name)}</summary>"
+        f"<div class='many'>{''.join(tables)}</div></details>"
+        for name, tables in columns.items()
     ]
     return _section(
-        "By condition", "Mean quad IoU over the pictures of each condition that the data set names.", "\n".join(tables)
+        "By condition", "Mean quad IoU over the pictures of each condition that the data set names.", "\n".join(parts)
     )
 
 

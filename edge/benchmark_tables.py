@@ -113,11 +113,14 @@ def csv_table(rows: Sequence[Row]) -> str:
     """
     out = io.StringIO()
     names = [name for name in Row.__dataclass_fields__ if name not in ("conditions", "board")]
+    names.insert(names.index("instructions") + 1, "instruction_ratio")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
     for row in rows:
-        values = {**row.__dict__, "instructions": row.instructions and row.instructions["total"]}
-        writer.writerow([_csv_cell(values[name]) for name in names])
+        values = dict(row.__dict__)
+        if row.instructions is not None:
+            values.update(ratio=None, instructions=row.instructions["total"], instruction_ratio=row.ratio)
+        writer.writerow([_csv_cell(values.get(name)) for name in names])
     return out.getvalue()
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from unetlite.edge.benchmark_chart import colour_of, legend_marker, scatter
-from unetlite.edge.benchmark_choice import Budget, pareto_front, recommend
+from unetlite.edge.benchmark_choice import Budget, pareto_front, recommend, usable
 from unetlite.edge.benchmark_sections import conditions, device_table, level_loss, worst_pictures
 from unetlite.edge.benchmark_tables import tables
 from unetlite.edge.report import Row, device_labels, report_warnings, table_rows
@@ -41,6 +41,8 @@ i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; marg
 .front { fill: none; stroke: #1c2330; stroke-width: 1.5; stroke-dasharray: 5 4; opacity: .55; }
 .key { width: 1em; height: 1em; } .bar { width: 10rem; height: .9rem; display: block; }
 .zero { stroke: #1c2330; } .ground { fill: #eef1f6; }
+.many { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(36rem, 100%), 1fr)); gap: 0 1.5rem; }
+.many > div { min-width: 0; } summary { font-weight: 600; cursor: pointer; margin-top: .6rem; }
 .side { display: flex; gap: .8rem; overflow-x: auto; padding-bottom: .3rem; }
 figure { margin: 0; flex: 0 0 auto; width: 11rem; } figure img { width: 100%; display: block; border-radius: 4px; }
 figcaption { font-size: .85rem; overflow-wrap: anywhere; }
@@ -86,7 +88,7 @@ def html_page(reports: Sequence[tuple[str, dict[str, Any]]], budget: Budget | No
         *(
             f"<p class='{'choice' if choice.row else 'warning'}'>{html.escape(str(choice))}</p>" for choice in choices
         ),
-        _filters(devices, levels),
+        _filters(devices, levels, {row.device for row in usable(rows)}),
         "<section><h2>IoU against latency</h2><p>Up and to the left is better. The dashed line is each device's Pareto "
         f"front: no other run of the device is both faster and better.</p><div class='chart scroll'>{chart}</div>"
         "</section>"
@@ -110,13 +112,15 @@ def _policy() -> str:
     )
 
 
-def _filters(devices: Sequence[str], levels: Sequence[str]) -> str:
+def _filters(devices: Sequence[str], levels: Sequence[str], charted: set[str]) -> str:
     def box(kind: str, place: int, name: str, key: str) -> str:
         return (
             f"<label><input type='checkbox' data-kind='{kind}' value='{place}' checked>{key}{html.escape(name)}</label>"
         )
 
-    by_device = "".join(box("d", i, device, legend_marker(i)) for i, device in enumerate(devices))
+    by_device = "".join(
+        box("d", i, device, legend_marker(i) if device in charted else "") for i, device in enumerate(devices)
+    )
     by_level = "".join(
         box("l", i, level, f"<i style='background:{colour_of(level)}'></i>") for i, level in enumerate(levels)
     )

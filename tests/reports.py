@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from typing import Any
+
+import pytest
 
 
 def run(level: str, median: float, **changes: Any) -> dict[str, Any]:
@@ -24,3 +28,11 @@ def report(device: str, runs: list[Any], data: str = "d0") -> dict[str, Any]:
         "data": {"sha256": data},
         "runs": runs,
     }
+
+
+def check_schema(content: dict[str, Any]) -> None:
+    """Hold a report against the schema that the package publishes."""
+    jsonschema = pytest.importorskip("jsonschema", reason="the dev extra brings it: pip install 'unetlite[dev]'")
+    schema = json.loads((resources.files("unetlite.edge") / "benchmark.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(content, schema, jsonschema.Draft202012Validator)

@@ -131,6 +131,32 @@ def worst_record(worst: dict[str, list[tuple[float, float, str]]]) -> list[dict[
     return [{"image": image, "models": by_image[image]} for image in ranked[:8]]
 
 
+def build_report(
+    processor: str,
+    device: dict[str, Any],
+    emulator: str,
+    data: dict[str, Any],
+    frame_size_wh: tuple[int, int],
+    runs: list[dict[str, Any]],
+    worst: dict[str, list[tuple[float, float, str]]],
+) -> dict[str, Any]:
+    """A benchmark report of one processor; what the emulator passes on of the host is left out."""
+    hosts = dict.fromkeys(("governor", "max_mhz", "memory_bytes", "temperature_c", "throttling"))
+    return {
+        "format": REPORT_FORMAT,
+        "version": REPORT_VERSION,
+        "emulated": True,
+        "unetlite": installed_version("unetlite"),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "device": {**device, **hosts, "model": PROCESSORS[processor][0], "cores": 1, "emulator": emulator},
+        "data": data,
+        "rounds": {"count": 1, "frames": data["images"], "frame_size_wh": list(frame_size_wh)},
+        "gemm": [],
+        "runs": runs,
+        "worst": worst_record(worst),
+    }
+
+
 @click.command()
 @click.option("--sysroot", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
 @click.option("--model", "models", type=click.Path(path_type=Path), multiple=True, help="Default: the shipped model.")
@@ -157,26 +183,8 @@ def main(
                 said, counts = run_guest(sysroot, plugin, processor, [str(path), str(data), str(limit), runtime])
                 runs.append(run_record(said["run"], counts))
                 worst[path.name], device = said["worst"], said["device"]
-            report = {
-                "format": REPORT_FORMAT,
-                "version": REPORT_VERSION,
-                "emulated": True,
-                "unetlite": installed_version("unetlite"),
-                "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                "device": {
-                    **device,
-                    # What the emulator passes on is the host's.
-                    **dict.fromkeys(("governor", "max_mhz", "memory_bytes", "temperature_c", "throttling")),
-                    "model": PROCESSORS[processor][0],
-                    "cores": 1,
-                    "emulator": emulator.splitlines()[0],
-                },
-                "data": data_record(root, data, samples),
-                "rounds": {"count": 1, "frames": len(samples), "frame_size_wh": [width, height]},
-                "gemm": [],
-                "runs": runs,
-                "worst": worst_record(worst),
-            }
+            record = data_record(root, data, samples)
+            report = build_report(processor, device, emulator.splitlines()[0], record, (width, height), runs, worst)
             target = to / f"{processor}.json"
             write_json(target, report)
             click.echo(text_table(table_rows([(target.name, report)])))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from importlib import resources
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from drawn import draw_card
+from reports import check_schema
 
 from unetlite.edge.benchmark import run_benchmark
 from unetlite.edge.benchmark_pictures import benchmark_samples
@@ -31,14 +31,6 @@ RUN_FIELDS = {
     "runtime", "model_bytes", "peak_rss_bytes", "delegated_ops",
     "total_ops", "throttled", "mean_iou_two_class", "constant_iou", "class_iou", "corner_error_mean",
 }  # fmt: skip
-
-
-def assert_valid(report):
-    """Against the schema that the package publishes."""
-    jsonschema = pytest.importorskip("jsonschema", reason="the dev extra brings it: pip install 'unetlite[dev]'")
-    schema = json.loads((resources.files("unetlite.edge") / "benchmark.schema.json").read_text("utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(report, schema, jsonschema.Draft202012Validator)
 
 
 def measured(models, data, *names, **kwargs):
@@ -75,7 +67,6 @@ def test_the_report_has_the_documented_form(models, prepared, tmp_path):
     assert result.exit_code == 0, result.output
     content = json.loads(report.read_text())
     assert {"device", "runs", "date", "data"} <= set(content)
-    assert_valid(content)
     assert str(tmp_path) not in report.read_text()
     assert content["data"]["images"] == 4
     assert len(content["data"]["sha256"]) == 64
@@ -96,7 +87,7 @@ def test_the_report_has_the_documented_form(models, prepared, tmp_path):
         assert run["first_invoke_ms"] > 0
         assert run["model_bytes"] == (models.folder / run["model"]).stat().st_size
         assert run["peak_rss_bytes"] >= run["steady_rss_bytes"] > run["base_rss_bytes"] > 10e6
-        assert run["gmac"] == pytest.approx(64 * 64 * 4 / 1e9)
+        assert run["gmac"] == pytest.approx(64 * 64 * 4 / 1e9, abs=1e-6)
         assert 0 < run["peak_share"] < 1
         assert len(run["round_total_ms"]) == 3
         assert run["conditions"] == []
@@ -158,7 +149,6 @@ def test_classes_are_scored_one_by_one(models, tmp_path):
     write_image(tmp_path / "images" / "a.png", image)
     write_image(tmp_path / "masks" / "a.png", classes)
     report = measured(models, tmp_path, "colours__int8")
-    assert_valid(report)
     run = report["runs"][0]
     assert list(run["class_iou"]) == ["background", "card", "passport"]
     assert run["class_iou"]["card"] > 0.95
@@ -174,7 +164,6 @@ def test_keras_models_are_measured_beside_the_others(models, prepared, tmp_path)
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / "r.json").read_text())
-    assert_valid(content)
     assert len(content["runs"]) == 1
     run = content["runs"][0]
     assert (run["level"], run["runtime"], run["threads"], run["total_ops"]) == ("keras", "keras", None, None)
@@ -194,6 +183,14 @@ def test_each_number_of_threads_is_a_run_of_its_own_with_the_same_scores(models,
     assert {(peak["dtype"], peak["threads"]) for peak in report["gemm"]} == {
         ("float32", 1), ("float32", 2), ("int8", 1), ("int8", 2),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [("bright__int8", "bright__float32"), ("bare_int8",)])
+def test_reports_follow_the_published_schema(models, prepared, names):
+    lines = ["image\tlight", "images/a.jpg\tbright", "images/c.jpg\tdark"]
+    (prepared / "test" / "conditions.tsv").write_text("\n".join(lines) + "\n")
+    hot = {"throttling": Throttling(("throttled",), ("throttled",))}
+    check_schema(measured(models, prepared, *names, threads=(1, 2), pictures=True, look=states({}, {}, {}, hot, hot)))
 
 
 @pytest.mark.parametrize("threads", ["0", "two", "1,,2", "1;2"])
@@ -240,7 +237,6 @@ def test_a_round_under_throttling_is_left_out_and_the_run_is_invalid(models, pre
     assert (run["valid"], run["throttled"], run["frames"]) == (False, True, 8)
     assert run["invalid_because"] == ["throttled: throttled"]
     assert report["device"]["after"]["throttling"]["since_start"] == ["throttled"]
-    assert_valid(report)
 
 
 def test_a_governor_that_moves_makes_the_run_invalid(models, prepared):

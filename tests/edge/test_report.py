@@ -64,6 +64,7 @@ def test_instructions_never_stand_beside_milliseconds():
     assert "6.00 M" in counted
     lines = list(csv.DictReader(io.StringIO(csv_table(rows))))
     assert [(line["median_ms"], line["instructions"]) for line in lines[::3]] == [("40.0", ""), ("", "6000000")]
+    assert [(line["ratio"], line["instruction_ratio"]) for line in lines[::3]] == [("1.0", ""), ("", "0.75")]
     assert any("a table of their own" in warning for warning in report_warnings([("a", PI), ("e", content)]))
 
 
