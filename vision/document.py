@@ -21,10 +21,11 @@ from unetlite.vision.settle import settle_quad
 
 _SPIKE_SHARE = 0.25  # of the region's mean width: narrower parts are no part of a card
 _FOUR_SIDED = 0.95  # IoU of a region and its quad, above which nothing lies beside the card or over it
-_LEVEL_SHIFTS = (-0.4, 0.0, 0.4, 0.7)  # of the way from the threshold to 0 or 1
+_LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4)  # of the way from the threshold to 0 or 1
 _SAME_PX = 0.5  # of the map: nearer quads are refined to the same one
 _OUTLINE_BANDS = (0.03, 0.015)  # shares of the quad's diagonal, pass by pass: level points that still speak for a side
 _WIDE_SEARCH_SHARE = 0.12  # of the card's width: twice `refine_quad`'s, for a map that is off
+_PLAIN_AGREEMENT = 0.5  # of each side: half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
@@ -115,6 +116,8 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
         score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4
         if best is None or score > best[0]:
             best = score, quad
+        if min(refinement.agreement) >= _PLAIN_AGREEMENT:
+            break  # the picture shows all four sides: other levels would only cost time
     if best is None:
         return Finding(None, 0.0)
     return _finding(best[1], probability, regions, placement, spec)
