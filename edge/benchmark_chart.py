@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from unetlite.edge.benchmark_choice import pareto_front, usable
 from unetlite.edge.report import Row
@@ -21,6 +21,7 @@ _WIDTH, _HEIGHT = 760, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 14, 46
 _SHAPES = ("circle", "square", "diamond", "triangle")
 _R = 6.0
+_Axis = tuple[Callable[[float], float], list[float]]  # where a value lies in the drawing, and the values with a tick
 
 
 def colour_of(level: str | None) -> str:
@@ -53,7 +54,8 @@ def scatter(rows: Sequence[Row], devices: Sequence[str], levels: Sequence[str]) 
         f"IoU</text>",
     ]  # fmt: skip
     for place, device in enumerate(devices):
-        front = [(x(row.median_ms), y(row.iou)) for row in pareto_front([r for r in rows if r.device == device])]
+        best = pareto_front([row for row in rows if row.device == device])
+        front = [(x(row.median_ms), y(row.iou)) for row in best if row.median_ms]
         if len(front) > 1:
             line = "L".join(f"{px:.1f} {py:.1f}" for px, py in front)
             parts.append(f"<path class='front' data-d='{place}' d='M{line}'/>")
@@ -85,7 +87,7 @@ def _marker(shape: str, x: float, y: float, colour: str) -> str:
     return f"<polygon points='{points}' fill='{colour}'/>"
 
 
-def _log_axis(values: Sequence[float], start: float, end: float):  # type: ignore[no-untyped-def]
+def _log_axis(values: Sequence[float], start: float, end: float) -> _Axis:
     low, high = math.log10(min(values)) - 0.12, math.log10(max(values)) + 0.12
     if high - low < 0.6:  # one speed alone would leave an axis without a tick
         low, high = (low + high) / 2 - 0.3, (low + high) / 2 + 0.3
@@ -95,7 +97,7 @@ def _log_axis(values: Sequence[float], start: float, end: float):  # type: ignor
     return lambda value: start + (math.log10(value) - low) / (high - low) * (end - start), ticks
 
 
-def _linear_axis(values: Sequence[float], start: float, end: float):  # type: ignore[no-untyped-def]
+def _linear_axis(values: Sequence[float], start: float, end: float) -> _Axis:
     span = max(max(values) - min(values), 0.02)
     low, high = min(values) - 0.15 * span, max(values) + 0.15 * span
     step = next(s for s in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / s <= 7)
