@@ -12,7 +12,7 @@ unet-calibrate "$out/calibration" --count 128 --to "$out/calibration.json"
 unet-export models/unetlite.keras --calibration "$out/calibration.json" --validation samples --to "$out/models"
 unet-infer samples/images --model "$out/models/unetlite.int8.tflite" \
     --mask-out "$out/masks" --overlay-out "$out/overlays" --crop-out "$out/crops"
-unet-benchmark run --data samples --report "$out/report.json" \
+unet-benchmark run --threads 1 --data samples --report "$out/report.json" \
     --model "$out/models/unetlite.float32.tflite" --model "$out/models/unetlite.float16.tflite" \
     --model "$out/models/unetlite.dynamic.tflite" --model "$out/models/unetlite.int8.tflite"
 echo
