@@ -45,8 +45,10 @@ def pack_wheel(folder: Path) -> Path:
     target = folder / f"{PROJECT}-{distribution.version}-py3-none-any.whl"
     info = f"{PROJECT}-{distribution.version}.dist-info"
     content = {path: file.read_bytes() for path, file in sorted(_files(distribution).items())}
-    for name in ("METADATA", "entry_points.txt"):
-        content[f"{info}/{name}"] = (distribution.read_text(name) or "").encode()
+    # In a clone's own folder Python sees the egg-info of the build first, whose metadata have another name.
+    metadata = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    content[f"{info}/METADATA"] = metadata.encode()
+    content[f"{info}/entry_points.txt"] = (distribution.read_text("entry_points.txt") or "").encode()
     content[f"{info}/WHEEL"] = _WHEEL.encode()
     record = "".join(f"{_csv(path)},sha256={_digest(data)},{len(data)}\n" for path, data in content.items())
     content[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()

@@ -47,7 +47,7 @@ def test_mediapipe_sees_the_same_mask(exported, trained, tmp_path: Path, level: 
     np.testing.assert_allclose(theirs, cv2.resize(ours, theirs.shape[::-1]), atol=2e-3)
     (theirs,), _, _ = segment(exported.file(level), image, tmp_path)  # as a camera's picture, of another shape
     assert theirs.shape == image.shape[:2]
-    assert mask_iou(theirs >= 0.5, segmenter(image).mask) >= 0.97  # it does not average over areas on the way in
+    assert mask_iou(theirs >= 0.5, segmenter(image).mask) >= 0.95  # it does not average over areas on the way in
 
 
 def test_mediapipe_sees_the_same_classes(colours, noise_folder: Path, export: Callable, tmp_path: Path) -> None:
