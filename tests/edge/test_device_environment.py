@@ -50,7 +50,8 @@ def test_the_shipped_model_finds_the_sample_documents(tmp_path: Path) -> None:
 
 
 def test_benchmark_runs(tmp_path: Path) -> None:
-    result = device("unet-benchmark", "run", "--threads", "1", "--data", ROOT / "samples", "--report", tmp_path / "r.json")
+    arguments = ("--threads", "1", "--data", ROOT / "samples", "--report", tmp_path / "r.json")
+    result = device("unet-benchmark", "run", *arguments)
     assert result.returncode == 0, result.stderr
     (run,) = json.loads((tmp_path / "r.json").read_text())["runs"]
     assert run["runtime"] == "ai-edge-litert" and run["level"] == "int8" and run["images"] == 24
