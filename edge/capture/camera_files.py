@@ -84,12 +84,13 @@ def _frames_of(video: Path) -> Generator[_Picture, None, None]:
     count = 0
     try:
         while capture.isOpened():
-            read, pixels = capture.read()
+            read, *pixels = capture.read()
             if not read:
                 break
             count += 1
-            # As it is: most frames are never needed as RGB in full size.
-            yield pixels, "BGR", capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
+            # In OpenCV's order: most frames are never needed as RGB in full size. And given out of hand: whoever waits
+            # here for the next frame must not hold on to the last one, which may be as large as all else together.
+            yield pixels.pop(), "BGR", capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
     finally:
         capture.release()
     if count == 0:

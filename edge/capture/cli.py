@@ -68,12 +68,14 @@ def main(
     from unetlite.edge.capture.latest import LatestFrames
     from unetlite.edge.capture.lights import Lights
     from unetlite.edge.capture.loop import CaptureLoop, View
+    from unetlite.edge.capture.memory import give_frames_back
     from unetlite.edge.capture.notify import Notifier
     from unetlite.edge.capture.origin import origin_record
     from unetlite.edge.capture.preview import Preview
     from unetlite.edge.capture.store import CaptureStore
     from unetlite.edge.segmenter import chosen_model
 
+    give_frames_back()
     cv2.setNumThreads(1)  # the pictures are small: more threads cost 50 MB and save nothing
     config = CaptureConfig() if config_path is None else read_config(config_path)
     store = CaptureStore(folder, config.store)

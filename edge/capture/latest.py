@@ -141,8 +141,7 @@ class LatestFrames:
                     continue
             try:
                 while not self._is_over(reader):
-                    frame = camera.read()
-                    if not self._take(reader, frame):
+                    if not self._take(reader, camera.read()):
                         return
                     wait_s = self._recovery.first_wait_s
             except CameraError as error:

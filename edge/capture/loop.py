@@ -122,6 +122,7 @@ class CaptureLoop:
             frame = self._frames.next(_PATIENCE_S)
             if frame is not None:
                 self._look_at(frame)
+                del frame  # not kept while the next one is waited for
             elif self._frames.trouble is not None and self._last_view is not None:
                 # The page must not go on showing the last picture as if it were live.
                 last = self._last_view

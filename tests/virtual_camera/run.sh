@@ -2,7 +2,7 @@
 # Real libcamera and real picamera2 without a camera: libcamera's virtual cameras show pictures of documents, and the
 # tests of the Picamera2 back end run on them, in a Debian trixie root file system that is made once.
 #   sudo tests/virtual_camera/run.sh [ROOT]      ROOT: where it is kept, ~/.cache/unetlite/trixie by default
-# Needs root (for chroot), mmdebstrap and Python with pip; 3 to 6 minutes the first time, 1 minute afterwards.
+# Needs root (for chroot), mmdebstrap and Python with pip; a minute or more the first time, half a minute afterwards.
 set -euo pipefail
 root=${1:-${HOME}/.cache/unetlite/trixie}
 cd "$(dirname "$0")/../.."
