@@ -41,10 +41,11 @@ def test_the_task_library_sees_the_same_mask(exported, trained, tmp_path: Path, 
     ours = segmenter(image).probability
     assert 20 < (ours >= 0.5).sum() < ours.size / 2  # a card, not everything or nothing
     pixels, _ = preprocess(image, segmenter.contract.input)
-    for given, tolerance in ((pixels, 1e-6), (image, 0.3)):  # the library's own resizing does not average over areas
+    # The library's own resizing does not average over areas: of a mask of some 40 pixels one or two may differ.
+    for given, least, tolerance in ((pixels, 0.99, 1e-6), (image, 0.95, 0.3)):
         (theirs,), labels = segment(exported.file(level), given, "CONFIDENCE_MASK", tmp_path)
         assert labels == ["document"]
-        assert mask_iou(theirs >= 0.5, ours >= 0.5) >= 0.99
+        assert mask_iou(theirs >= 0.5, ours >= 0.5) >= least
         np.testing.assert_allclose(theirs, ours, atol=tolerance)
 
 
