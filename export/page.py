@@ -24,7 +24,8 @@ h2 { font-size: 1.1rem; margin-top: 2.2rem; }
 th:nth-child(-n+3), td:nth-child(-n+3) { text-align: right; white-space: nowrap; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 td.text { white-space: normal; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; } .wide svg { max-width: 100%; height: auto; }
+summary { cursor: pointer; margin: .6rem 0; }
 .accepted { color: #1b7a3d; } .rejected, .refused { color: #b3261e; }
 tr.taken td { background: #eaf3ff; font-weight: 600; }
 body { max-width: 82rem; }
@@ -36,6 +37,7 @@ figcaption { font-size: .85rem; } .note { color: #5a6577; font-size: .9rem; }
 .key { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; vertical-align: -.1rem; }
 """
 JPEG_QUALITY = 80
+MOST_LAYERS = 10  # in sight at once; the others wait to be unfolded
 
 
 def export_page(report: Mapping[str, Any], shown: Sequence[ShownPicture]) -> str:
@@ -73,7 +75,7 @@ def _text(value: Any) -> str:
 def _origin(report: Mapping[str, Any]) -> str:
     spec = report["contract"]["input"]
     where = {
-        "validation": "scored on the validation pictures, which the network has not seen",
+        "validation": "scored on the validation pictures",
         "calibration": "compared with Keras on the calibration's own pictures, as no validation was given: no truth",
         None: "not measured: neither validation nor calibration was given",
     }[report["pictures_from"]]
@@ -136,8 +138,8 @@ def _levels(report: Mapping[str, Any]) -> list[str]:
         _table(headings, rows),
         f"<p class='note'>IoU over the document, per picture, then averaged. Allowed losses: mean {budget['iou']:g}, "
         f"share of quads {budget['share_points']:g} points, worst picture {budget['image']:g}. Median: "
-        f"the network alone, one picture on one thread of the machine that exported, all levels taking turns; a device "
-        f"differs.</p>",
+        f"the network alone, one picture on one thread of the machine that exported, all levels taking turns, in "
+        f"processor time; a device differs.</p>",
     ]
 
 
@@ -216,8 +218,10 @@ def _layers(report: Mapping[str, Any]) -> list[str]:
         f"<div class='wide'>{layer_chart(found, in_float)}</div>",
         f"<p class='note'>Each layer alone at int8, all others in float (N={found['pictures']}). Errors are a share of "
         f"the signal: of the layer itself, and of the whole int8 network up to it. Pale bars stay in float.</p>",
-        _table(headings, rows, text=(1, 2)),
-    ]
+        _table(headings, rows[:MOST_LAYERS], text=(1, 2)),
+        *([f"<details><summary>The other {len(rows) - MOST_LAYERS} layers</summary>",
+           _table(headings, rows[MOST_LAYERS:], text=(1, 2)), "</details>"] if len(rows) > MOST_LAYERS else []),
+    ]  # fmt: skip
 
 
 def _percent(share: float | None) -> str:
@@ -258,7 +262,7 @@ def _pieces(report: Mapping[str, Any]) -> list[str]:
         return ["<p>The runtime does not tell.</p>"]
     return [
         _table(("level", "runs on", "what", "median alone"), rows, text=(0, 1, 2)),
-        "<p class='note'>Each piece cut out of the file and timed by itself, on one thread.</p>",
+        "<p class='note'>Each piece cut out of the file and timed by itself, on one thread, in processor time.</p>",
     ]
 
 

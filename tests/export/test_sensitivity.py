@@ -43,7 +43,7 @@ def test_the_error_in_the_tensor_alone_would_have_named_another_layer(sensitivit
     worst = max(sensitivity.layers, key=lambda layer: layer.own_error or 0.0)
     assert worst.name == "sigmoid1"
     assert worst.rank > 2
-    assert all(layer.own_error < 0.01 for layer in sensitivity.ranked()[:2])
+    assert all(layer.own_error < worst.own_error / 2 for layer in sensitivity.ranked()[:2])
 
 
 def test_errors_add_up_along_the_network(calibrated: bytes, cards: Path) -> None:
