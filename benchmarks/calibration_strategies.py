@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 import numpy as np
+from tables import TABLES_FORMAT, markdown, table
 
 from unetlite.vision.cli import Command, overwrite_option, progress, tell
 
@@ -99,8 +100,7 @@ def main(
             }
         )
     result: dict[str, Any] = {
-        "format": "unetlite-calibration-strategies",
-        "version": 1,
+        "format": TABLES_FORMAT,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "device": device_record(),
         "model": {"file": model.name, "sha256": sha256_of(model)},
@@ -110,18 +110,18 @@ def main(
         "draws": draws,
         "rows": rows,
     }
-    result["table"] = table(result)
+    result["tables"], result["note"] = [table("", list(HEADINGS), table_rows(result))], note(result)
     write_json(report, result, overwrite=overwrite)
-    click.echo(result["table"], nl=False)
+    click.echo(markdown(report.name, result), nl=False)
     tell(f"{report} written; docs/fill.py puts its table where a document names it.")
 
 
-def table(content: dict[str, Any]) -> str:
-    """The result as Markdown; each figure is the mean over the draws, the worst picture is of the worst draw."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
+def table_rows(content: dict[str, Any]) -> list[list[str]]:
+    """Each figure is the mean over the draws, the worst picture is of the worst draw."""
+    lines = []
     for row in content["rows"]:
         losses, quads = row["iou_loss"], [loss for loss in row["quad_iou_loss"] if loss is not None]
-        cells = (
+        cells = [
             str(row["pictures"]),
             row["strategy"],
             f"{np.mean(losses):+.4f}",
@@ -132,18 +132,22 @@ def table(content: dict[str, Any]) -> str:
             f"{np.mean(row['copies_left_out']):.0f}",
             f"{np.mean([low for low, _ in row['brightness']]):.0f} to "
             f"{np.mean([high for _, high in row['brightness']]):.0f}",
-        )
-        lines.append("| " + " | ".join(cells) + " |")
+        ]
+        lines.append(cells)
+    return lines
+
+
+def note(content: dict[str, Any]) -> str:
+    """What was measured on, and what the columns are."""
     data = content["validation"]
-    lines.append(
-        f"\n{content['date'][:10]}, `{content['model']['file']}` at int8, draws of each: {content['draws']}, from "
+    return (
+        f"{content['date'][:10]}, `{content['model']['file']}` at int8, draws of each: {content['draws']}, from "
         f"{content['calibration']['candidates']} pictures of `{content['calibration']['name']}`, scored on "
         f"{data['pictures']} pictures of `{data['name']}`, on which the Keras network's IoU is "
         f"{content['keras_iou']:.3f}. A loss below zero is a gain. Worst picture: the largest loss on any picture in "
         f"any draw. Agreement: IoU with Keras's masks. Copies: pictures left out. Spread: mean brightness of the "
         f"darkest and the lightest picture, of 255."
     )
-    return "\n".join(lines) + "\n"
 
 
 def _watch(label: str) -> Any:

@@ -28,6 +28,7 @@ import cv2
 import numpy as np
 from card_video import plain_table
 from quality_gates import SEED, lay, pose
+from tables import TABLES_FORMAT
 
 from unetlite.edge.device import device_record
 from unetlite.training.synthesis.faces import draw_face
@@ -161,9 +162,8 @@ def table(
     if repeats > 1:
         note += f" The start is the best of {repeats}."
     return {
-        "format": "unetlite-table",
-        "columns": ["figure", "measured", "aim"],
-        "rows": rows,
+        "format": TABLES_FORMAT,
+        "tables": [{"title": "", "columns": ["figure", "measured", "aim"], "rows": rows}],
         "note": note,
         "deciding": deciding,
         "captured": captured,
@@ -192,7 +192,7 @@ def main() -> None:
         growth = measure_growth(folder, given.frames)
     content = table(deciding, captured, growth, given.repeats)
     write_json(given.to, content)
-    for row in content["rows"]:
+    for row in content["tables"][0]["rows"]:
         print("   ".join(row))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from tables import table, write_tables
 
 from unetlite.edge.capture.camera import LiveFrame
 from unetlite.edge.capture.quality import QualitySettings, judge
@@ -23,7 +24,6 @@ from unetlite.training.synthesis.hands import draw_hands, paint_front
 from unetlite.training.synthesis.layers import flat_homography
 from unetlite.training.synthesis.randomness import stream
 from unetlite.training.synthesis.surfaces import SurfaceSource, draw_surface
-from unetlite.vision.files import write_json
 from unetlite.vision.image import write_image
 
 SIZE_WH = (960, 720)
@@ -205,8 +205,8 @@ def scene_at(rng: np.random.Generator, number: int, gate: str, level: float) -> 
     return draw_scene(rng, number, level if gate == "tilt" else 5.0, level if gate == "size" else 0.55)
 
 
-def report(count: int) -> dict[str, Any]:
-    """A table for docs/fill.py; each level's own figures stand beside it."""
+def write_report(to: Path, count: int) -> None:
+    """Write a table for docs/fill.py; each level's own figures stand beside it."""
     rows, faults = [], []
     for gate, what, unit, fault, good, bad in FAULTS:
         levels = {
@@ -221,11 +221,11 @@ def report(count: int) -> dict[str, Any]:
             cells.append(f"{sum(r['closed'] for r in results)} of {count * len(results)}")
         rows.append(cells)
     columns = ["gate", "closes at", "fault", "harmless", "false alarms", "harmful", "hits"]
-    note = (
+    data = (
         f"{count} drawn cards per level, {SIZE_WH[0]}x{SIZE_WH[1]}, judged at their true corners; levels between "
-        f"harmless and harmful are a matter of taste and not counted."
+        f"harmless and harmful are a matter of taste and not counted"
     )
-    return {"format": "unetlite-table", "columns": columns, "rows": rows, "note": note, "faults": faults}
+    write_tables(to, [table("", columns, rows)], data=data, command="benchmarks/quality_gates.py", faults=faults)
 
 
 def main() -> None:
@@ -237,7 +237,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     if given.look is not None:
         write_pictures(given.look)
-    write_json(given.to, report(given.count))
+    write_report(given.to, given.count)
 
 
 def write_pictures(path: Path) -> None:

@@ -23,6 +23,12 @@ def table(title: str, columns: list[str], rows: list[list[Any]]) -> dict[str, An
     return {"title": title, "columns": columns, "rows": rows}
 
 
+def table_lines(columns: list[str], rows: list[list[Any]]) -> list[str]:
+    """A Markdown table, line by line."""
+    cells = [columns, ["---"] * len(columns), *rows]
+    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in cells]
+
+
 def write_tables(path: Path, tables: list[dict[str, Any]], *, data: str, command: str, **more: Any) -> None:
     """Write a result file; `more` are the figures themselves, for machines."""
     result = {
@@ -43,10 +49,9 @@ def markdown(name: str, result: dict[str, Any]) -> str:
     parts = []
     for entry in result["tables"]:
         lines = [f"**{entry['title']}**\n"] if entry["title"] else []
-        lines.append("| " + " | ".join(entry["columns"]) + " |")
-        lines.append("|---" * len(entry["columns"]) + "|")
-        lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in entry["rows"]]
-        parts.append("\n".join(lines) + "\n")
+        parts.append("\n".join([*lines, *table_lines(entry["columns"], entry["rows"])]) + "\n")
+    if "note" in result:  # what was measured where takes more words
+        return "\n".join([*parts, f"{result['note']}\n"])
     device = result["device"]
     parts.append(
         f"{result['date'][:10]}, {device['model'] or device['cpu']}, {device['cores']} cores, {device['os']}; "

@@ -52,12 +52,7 @@ def table(report: dict[str, Any]) -> str:
 def block(path: Path) -> str:
     """What a result file says, as Markdown: the scripts under `benchmarks/` bring their tables along."""
     result = json.loads(path.read_text("utf-8"))
-    if result.get("format") == TABLES_FORMAT:
-        return markdown(path.name, result)
-    if result.get("format") == "unetlite-table":
-        lines = [result["columns"], ["---"] * len(result["columns"]), *result["rows"]]
-        return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + f"\n\n{result['note']}\n"
-    return result["table"] if "table" in result else table(read_report(path))
+    return markdown(path.name, result) if result.get("format") == TABLES_FORMAT else table(read_report(path))
 
 
 def main() -> None:

@@ -14,9 +14,6 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #d9dee7; white-space: nowrap; }
 th:nth-child(-n+3), td:nth-child(-n+3) { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 thead th { background: #f2f5f9; }
-.bar { display: inline-block; height: .7rem; background: #2f7de1; border-radius: 2px; }
-.bar.p90 { background: #a9c8f2; }
-td.bars { text-align: left; min-width: 12rem; line-height: .8rem; }
 .warning { background: #fff3d6; padding: .5rem .8rem; border-left: 4px solid #e0a100; }
 """
 

@@ -38,7 +38,7 @@ for _ in 1 2 3 4 5 6 7 8; do real+=(--data "$work/real-split"); done # a few hun
     --data "$work/drawn-split" --data "$work/replay-split" --data "$work/negatives-split" "${real[@]}" \
     --model-out "$work/unetlite.keras"
 unet-calibrate "$work/replay-split" --to "$work/calibration.json" --overwrite
-# int8 costs one quad in a hundred of the drawn pictures, twice what unet-export allows by itself.
+# int8 costs more quads of the drawn pictures than unet-export allows by itself; its report says how many.
 unet-export "$work/unetlite.keras" --int8 --calibration "$work/calibration.json" --validation "$work/replay-split" \
     --max-share-loss 1 --to "$work/exported" --overwrite
 

@@ -83,7 +83,8 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
 
     Where the region of the threshold is four-sided, this is `find_document` and `refine_quad`. Elsewhere the regions
     of other levels, in which an object or print beside the card may be parted from it, give quads of their own; each
-    is refined, and the one is taken that map and picture together speak for.
+    is refined, until the picture shows all four sides of one; of those the one is taken that map and picture together
+    speak for.
 
     Args:
         image: (H, W, 3) uint8, RGB, the picture.
