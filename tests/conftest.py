@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -44,3 +45,9 @@ def real_data() -> Path:
     if not (REAL_DATA / "dlc2021-dev").is_dir():
         pytest.skip(f"real photographs are not part of the project; put dlc2021-dev into {REAL_DATA}")
     return REAL_DATA
+
+
+def pytest_configure() -> None:
+    """A shell starts background jobs with SIGINT ignored, and the commands under test would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
