@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unetlite.edge.benchmark.latency import STAGES
-from unetlite.edge.benchmark.run import REPORT_FORMAT, REPORT_VERSION, network_name
+from unetlite.edge.benchmark.report import REPORT_FORMAT, REPORT_VERSION, network_name
 from unetlite.vision.errors import UnetliteError
 
 OLD_VERSIONS = (1,)  # read as well: they know less, and what they lack is unknown
