@@ -195,7 +195,7 @@ def benchmark_run(
 
     from unetlite.edge.benchmark.low_iou import check_low_iou_folder, write_low_iou_overlays
     from unetlite.edge.benchmark.run import run_benchmark
-    from unetlite.edge.compare.report import read_report, table_rows
+    from unetlite.edge.compare.report import read_report, report_warnings, table_rows
     from unetlite.edge.compare.tables import run_lines, text_table
     from unetlite.edge.segmenter import chosen_model
     from unetlite.vision.errors import OutputError
@@ -223,6 +223,8 @@ def benchmark_run(
     click.echo(text_table(table_rows([(report.name, content)])))
     for line in run_lines(content):
         click.echo(line)
+    for warning in report_warnings([(report.name, content)]):
+        tell(f"Warning: {warning}")
     for reason in sorted({reason for run in content["runs"] for reason in run["invalid_because"]}):
         tell(f"Warning: these runs are invalid: {reason}; see unet-doctor, and run again")
     if low_iou_out is not None:

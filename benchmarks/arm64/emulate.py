@@ -100,7 +100,7 @@ def run_record(scored: dict[str, Any], counts: np.ndarray) -> dict[str, Any]:
     by_stage = {stage: totals[:, i] for i, stage in enumerate(STAGES)} | {"total": totals.sum(axis=1)}
     unknown = dict.fromkeys(
         ("latency_ms", "first_invoke_ms", "peak_rss_bytes", "steady_rss_bytes", "gmac_per_s", "peak_share",
-         "throttled", "spread", "time_ratio")
+         "throttled", "spread", "time_ratio", "time_ratio_interval")
     )  # fmt: skip
     inference = np.median(counts[:, STAGES.index("invoke")], axis=0)
     return {
@@ -113,6 +113,7 @@ def run_record(scored: dict[str, Any], counts: np.ndarray) -> dict[str, Any]:
         "instruction_mix": {kind: int(n) for kind, n in zip(KINDS, inference, strict=True)},
         "frames": len(counts),
         "round_total_ms": [],
+        "round_invoke_ms": [],
         "round_clean": [],
         "valid": True,
         "invalid_because": [],

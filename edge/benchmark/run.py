@@ -127,7 +127,7 @@ def run_benchmark(
         data=data_record(root, data, samples),
         rounds={"count": rounds, "frames": ROUND_IMAGES, "frame_size_wh": list(size_wh)},
         gemm=list(peaks.values()),
-        runs=[{**run, "time_ratio": _time_ratio(run, runs)} for run in runs],
+        runs=[{**run, **_ratio_record(run, runs)} for run in runs],
         worst=worst_pictures(names, answers, draw_answers(loaded, samples, root) if pictures else None),
     )
 
@@ -238,16 +238,18 @@ def _time_record(
     clean = [watch.clean for watch in watched] if any(watch.clean for watch in watched) else [True] * len(watched)
     frames = [frame for frames, good in zip(contestant.rounds, clean, strict=True) if good for frame in frames]
     latency_ms = summarise(frames)
-    middle = percentiles([m for m, good in zip(medians, clean, strict=True) if good], (25, 50, 75))
+    # A network's own work is the same whatever the picture, so what differs between rounds is the device.
+    inference = [float(np.median([frame["invoke"] for frame in frames])) for frames in contestant.rounds]
+    steady = percentiles([ms for ms, good in zip(inference, clean, strict=True) if good], (25, 50, 75))
     record: dict[str, Any] = {
         "threads": contestant.threads,
         "latency_ms": latency_ms,
         "instructions": None,
         "frames": len(frames),
         "round_total_ms": [round(m, 3) for m in medians],
+        "round_invoke_ms": [round(ms, 3) for ms in inference],
         "round_clean": [watch.clean for watch in watched],
-        # Half of the rounds' medians lie within this share of their median.
-        "spread": round((middle["p75"] - middle["p25"]) / middle["p50"], 4),
+        "spread": round((steady["p75"] - steady["p25"]) / steady["p50"], 4),
         **start,
         "gmac_per_s": None,
         "peak_share": None,
@@ -260,17 +262,19 @@ def _time_record(
     return record
 
 
-def _time_ratio(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> float | None:
-    """Against the float32 run that differs in the level alone; None where there is none."""
+def _ratio_record(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Against the float32 run that differs in the level alone; unknown where there is none."""
 
     def key(one: Mapping[str, Any]) -> tuple[Any, ...]:
         return network_name(one["model"], one["level"]), one["threads"], one["runtime"]
 
     whole = next((other for other in runs if other["level"] == "float32" and key(other) == key(run)), None)
-    if whole is None:
-        return None
-    ratio = paired_ratio(run["round_total_ms"], whole["round_total_ms"], run["round_clean"])
-    return None if ratio is None else round(ratio, 4)
+    rounds = None if whole is None else (run["round_total_ms"], whole["round_total_ms"], run["round_clean"])
+    ratio = None if rounds is None else paired_ratio(*rounds)
+    return {
+        "time_ratio": None if ratio is None else round(ratio.median, 4),
+        "time_ratio_interval": None if ratio is None else [round(ratio.low, 4), round(ratio.high, 4)],
+    }
 
 
 def _watch_record(watched: Sequence[Watched], before: DeviceState) -> dict[str, Any]:

@@ -143,10 +143,12 @@ def _table(rows: Sequence[Row], devices: Sequence[str], levels: Sequence[str], p
             place = f"data-d='{devices.index(row.device)}' data-l='{levels.index(row.level or '-')}'"
             lines.append(f"<tr class='{kind}' {place}>{tds}</tr>")
         note = html.escape(title) if title else (
-            "* on its device's Pareto front. spread: half of the rounds lie within this share of the median. memory: "
+            "* on its device's Pareto front. spread: how restless the device was: half of the rounds' inferences lie "
+            "within this share of their median. memory: "
             "of a process with this model alone, Python included; peak: while loading. of GEMM: share of this "
             "device's speed at a bare matrix product through the same runtime. corners: mean distance as a share of "
-            "the card's width."
+            "the card's width. time / float32: round by round against the same network's float32 file; in brackets "
+            "where it would lie if it were measured again, if that is not near."
         )  # fmt: skip
         parts.append(
             f"<section><h2>{'Emulated devices' if title else 'All runs'}</h2><p>{note}</p><div class='scroll'><table>"
