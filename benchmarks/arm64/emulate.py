@@ -114,6 +114,7 @@ def run_record(scored: dict[str, Any], counts: np.ndarray) -> dict[str, Any]:
         "frames": len(counts),
         "round_total_ms": [],
         "round_invoke_ms": [],
+        "frame_total_ms": [],
         "round_clean": [],
         "valid": True,
         "invalid_because": [],

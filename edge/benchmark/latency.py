@@ -40,9 +40,9 @@ class Ratio:
     """How many times another's time something takes.
 
     Attributes:
-        median: over rounds of each round's own ratio. What slows a machine down for a while meets both turns of a
-            round alike, and so leaves this as it is, where the ratio of two medians over all rounds moves.
-        low, high: within these the median would come to lie in 19 of 20 repetitions, as far as the rounds tell.
+        median: over all pairs of each pair's own ratio. What slows a machine down for a while meets both of a pair,
+            and so leaves this as it is, where the ratio of two medians moves.
+        low, high: within these the median would come to lie in 19 of 20 repetitions, as far as the pairs tell.
     """
 
     median: float
@@ -51,16 +51,16 @@ class Ratio:
 
     @property
     def holds(self) -> bool:
-        """Whether another run of the benchmark would find nearly the same, as far as the rounds tell."""
+        """Whether another run of the benchmark would find nearly the same, as far as the pairs tell."""
         return self.high <= self.low * HOLDS_WITHIN
 
 
 def paired_ratio(own: Sequence[float], others: Sequence[float], clean: Sequence[bool]) -> Ratio | None:
-    """Compare two that had their turns in the same rounds.
+    """Compare two that were timed in pairs: on the same picture in the same round.
 
     Args:
-        own, others: of each round, both in one unit.
-        clean: whether the round counts; None is returned where no round does.
+        own, others: of each pair, both in one unit.
+        clean: whether the pair counts; None is returned where none does.
     """
     ratios = sorted(a / b for a, b, good in zip(own, others, clean, strict=True) if good)
     if not ratios:

@@ -236,18 +236,19 @@ def _time_record(
 ) -> dict[str, Any]:
     medians = [float(np.median([total_ms(frame) for frame in frames])) for frames in contestant.rounds]
     clean = [watch.clean for watch in watched] if any(watch.clean for watch in watched) else [True] * len(watched)
-    frames = [frame for frames, good in zip(contestant.rounds, clean, strict=True) if good for frame in frames]
+    kept = [frames for frames, good in zip(contestant.rounds, clean, strict=True) if good]
+    frames = [frame for frames in kept for frame in frames]
     latency_ms = summarise(frames)
     # A network's own work is the same whatever the picture, so what differs between rounds is the device.
-    inference = [float(np.median([frame["invoke"] for frame in frames])) for frames in contestant.rounds]
-    steady = percentiles([ms for ms, good in zip(inference, clean, strict=True) if good], (25, 50, 75))
+    steady = percentiles([float(np.median([frame["invoke"] for frame in frames])) for frames in kept], (25, 50, 75))
     record: dict[str, Any] = {
         "threads": contestant.threads,
         "latency_ms": latency_ms,
         "instructions": None,
         "frames": len(frames),
         "round_total_ms": [round(m, 3) for m in medians],
-        "round_invoke_ms": [round(ms, 3) for ms in inference],
+        "round_invoke_ms": [round(min(frame["invoke"] for frame in frames), 3) for frames in contestant.rounds],
+        "frame_total_ms": [round(total_ms(frame), 3) for frames in contestant.rounds for frame in frames],
         "round_clean": [watch.clean for watch in watched],
         "spread": round((steady["p75"] - steady["p25"]) / steady["p50"], 4),
         **start,
@@ -269,8 +270,8 @@ def _ratio_record(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> 
         return network_name(one["model"], one["level"]), one["threads"], one["runtime"]
 
     whole = next((other for other in runs if other["level"] == "float32" and key(other) == key(run)), None)
-    rounds = None if whole is None else (run["round_total_ms"], whole["round_total_ms"], run["round_clean"])
-    ratio = None if rounds is None else paired_ratio(*rounds)
+    clean = [good for good in run["round_clean"] for _ in range(ROUND_IMAGES)]
+    ratio = None if whole is None else paired_ratio(run["frame_total_ms"], whole["frame_total_ms"], clean)
     return {
         "time_ratio": None if ratio is None else round(ratio.median, 4),
         "time_ratio_interval": None if ratio is None else [round(ratio.low, 4), round(ratio.high, 4)],

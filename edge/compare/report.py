@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -287,17 +288,21 @@ def report_warnings(reports: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
             f"{len(invalid)} of {len(rows)} runs are invalid (throttled, or the governor moved): they have no ratio "
             f"and are never recommended"
         )
+    vague = Counter(row.device for row in rows if _is_vague(row))
     found += [
-        f"{row.named} on {row.device}: its time / float32 may be anything from {row.ratio_low:.2f} to "
-        f"{row.ratio_high:.2f}, because the device was not at rest; stop other work there and run it again, or with "
-        f"more --rounds"
-        for row in rows
-        if row.ratio is not None and row.ratio_low is not None and row.ratio_high is not None
-        and not Ratio(row.ratio, row.ratio_low, row.ratio_high).holds
-    ]  # fmt: skip
+        f"{device} was not at rest: another run may find other ratios for {count} of its "
+        f"{sum(row.device == device for row in rows)} runs (in brackets); stop other work there and run it again"
+        for device, count in vague.items()
+    ]
     if len({row.emulated for row in rows}) > 1:
         found.append("emulated devices count instructions, which are no latency: they stand in a table of their own")
     return found
+
+
+def _is_vague(row: Row) -> bool:
+    if row.ratio is None or row.ratio_low is None or row.ratio_high is None:
+        return False
+    return not Ratio(row.ratio, row.ratio_low, row.ratio_high).holds
 
 
 _MISSING: Any = object()

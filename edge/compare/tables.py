@@ -24,8 +24,9 @@ def _figure(value: float | None, form: str, factor: float = 1.0) -> str:
 
 def _ratio(row: Row) -> str:
     """With the interval where it is wide enough to change what one would say of the run."""
-    wide = row.ratio_low is not None and row.ratio_high is not None and row.ratio_high - row.ratio_low >= 0.05
-    return _figure(row.ratio, "{:.2f}") + (f" ({row.ratio_low:.2f}-{row.ratio_high:.2f})" if row.ratio and wide else "")
+    if row.ratio is None or row.ratio_low is None or row.ratio_high is None or row.ratio_high - row.ratio_low < 0.05:
+        return _figure(row.ratio, "{:.2f}")
+    return f"{row.ratio:.2f} ({row.ratio_low:.2f}-{row.ratio_high:.2f})"
 
 
 def _device(row: Row) -> str:

@@ -94,6 +94,7 @@ def test_the_report_has_the_documented_form(models, prepared, tmp_path):
         assert run["time_ratio"] == 1.0 or level != "float32"
         assert run["time_ratio_interval"][0] <= run["time_ratio"] <= run["time_ratio_interval"][1]
         assert len(run["round_invoke_ms"]) == 3
+        assert len(run["frame_total_ms"]) == run["frames"] == 12
     assert [entry["image"] for entry in content["worst"]][0] == "images/c.jpg"
     assert [answer["iou"] for answer in content["worst"][0]["models"]] == [0.0, 0.0]
     assert all(answer["jpeg"] for answer in content["worst"][0]["models"])
