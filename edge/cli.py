@@ -12,37 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from unetlite.edge.remote_cli import benchmark_remote
+from unetlite.edge.options import PATH, model_options, models_option
+from unetlite.edge.remote.cli import benchmark_remote
 from unetlite.vision.cli import Command, Group, overwrite_option, progress, tell
 
 if TYPE_CHECKING:
     from unetlite.edge.segmenter import Segmenter
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-PATH = click.Path(path_type=Path)
-
-
-def model_options(command: _F) -> _F:
-    """How a model is run, and what it may leave unsaid about itself."""
-    for option in reversed(
-        [
-            click.option(
-                "--input-range",
-                type=float,
-                nargs=2,
-                metavar="LOW HIGH",
-                help="Real values that 0 and 255 stand for, where the model does not say (or says wrong).",
-            ),
-            click.option(
-                "--fit",
-                type=click.Choice(["stretch", "letterbox"]),
-                help="How a picture is fitted into the input, instead of what the model says.",
-            ),
-            click.option("--labels", type=PATH, help="Class names, one a line, background first, likewise."),
-        ]
-    ):
-        command = option(command)
-    return command
 
 
 @click.command(cls=Command, name="unet-infer")
@@ -174,13 +151,7 @@ def limit_options(command: _F) -> _F:
 
 
 @benchmark.command(name="run")
-@click.option(
-    "--model",
-    "models",
-    type=PATH,
-    multiple=True,
-    help="A file or a shipped model's name; repeat for several.  [default: unetlite]",
-)
+@models_option
 @click.option("--data", type=PATH, required=True, help="MIDV layout, images/ beside masks/, or a split (its test/).")
 @click.option("--report", type=PATH, required=True, help="The JSON report to write.")
 @click.option("--limit", type=click.IntRange(1), help="Use so many pictures, spread evenly over the data set.")
@@ -222,10 +193,10 @@ def benchmark_run(
     """
     import os
 
-    from unetlite.edge.benchmark import run_benchmark
-    from unetlite.edge.benchmark_tables import run_lines, text_table
-    from unetlite.edge.low_iou import check_low_iou_folder, write_low_iou_overlays
-    from unetlite.edge.report import read_report, table_rows
+    from unetlite.edge.benchmark.low_iou import check_low_iou_folder, write_low_iou_overlays
+    from unetlite.edge.benchmark.run import run_benchmark
+    from unetlite.edge.compare.report import read_report, table_rows
+    from unetlite.edge.compare.tables import run_lines, text_table
     from unetlite.edge.segmenter import chosen_model
     from unetlite.vision.errors import OutputError
     from unetlite.vision.files import write_json
@@ -270,8 +241,8 @@ def _judge(
     max_slowdown: float,
 ) -> None:
     """Say how the reports do against a baseline; exit 3 where they lose too much."""
-    from unetlite.edge.benchmark_choice import judge_against
-    from unetlite.edge.report import table_rows
+    from unetlite.edge.compare.choice import judge_against
+    from unetlite.edge.compare.report import table_rows
 
     verdicts = judge_against(
         table_rows(reports), table_rows([baseline]), max_iou_loss=max_iou_loss, max_slowdown=max_slowdown
@@ -288,7 +259,7 @@ def _judge(
 @click.option("--markdown", "markdown_out", type=PATH, help="Also write the table as Markdown.")
 @click.option("--csv", "csv_out", type=PATH, help="Also write it as CSV.")
 @click.option("--max-ms", type=click.FloatRange(0, min_open=True), help="Recommend a model within this median a frame.")
-@click.option("--min-iou", type=click.FloatRange(0, 1), help="Recommend a model of at least this quad IoU.")
+@click.option("--min-iou", type=click.FloatRange(0, 1), help="Recommend a model of at least this mean IoU.")
 @limit_options
 @overwrite_option
 @click.pass_context
@@ -306,10 +277,10 @@ def benchmark_compare(
     overwrite: bool,
 ) -> None:
     """Put the reports of one or more devices into one table, and choose which model goes where."""
-    from unetlite.edge.benchmark_choice import Budget, recommend
-    from unetlite.edge.benchmark_tables import csv_table, markdown_table, text_table
-    from unetlite.edge.html_report import html_page
-    from unetlite.edge.report import read_report, report_warnings, table_rows
+    from unetlite.edge.compare.choice import Budget, recommend
+    from unetlite.edge.compare.page import html_page
+    from unetlite.edge.compare.report import read_report, report_warnings, table_rows
+    from unetlite.edge.compare.tables import csv_table, markdown_table, text_table
     from unetlite.vision.errors import OutputError
     from unetlite.vision.files import write_text
 
@@ -350,7 +321,7 @@ def doctor(ctx: click.Context, gpu: bool, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from unetlite.edge.doctor import examine, works
+    from unetlite.edge.doctor.checks import examine, works
 
     checks = examine(gpu=gpu)
     healthy = works(checks)
