@@ -101,13 +101,16 @@ def _resolver() -> Any:
         _check_config(os.environ["TF_CONFIG"])
         return tf.distribute.cluster_resolver.TFConfigClusterResolver()
     if "SLURM_STEP_NUM_TASKS" in os.environ:
-        per_node = os.environ.get("SLURM_STEP_TASKS_PER_NODE", "1")
-        most = max(int(part.split("(")[0]) for part in per_node.split(","))
-        # The resolver would share out the GPUs; srun --gpus-per-task has done that already, and there may be none.
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            gpus_per_node=most, gpus_per_task=1, auto_set_gpu=False
-        )
-        resolver.cluster_spec()  # only now does it know its own number
+        try:
+            per_node = os.environ["SLURM_STEP_TASKS_PER_NODE"]
+            most = max(int(part.split("(")[0]) for part in per_node.split(","))
+            # The resolver would share out the GPUs; srun has done that, or there are none.
+            resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+                gpus_per_node=most, gpus_per_task=1, auto_set_gpu=False
+            )
+            resolver.cluster_spec()  # only now does it know its own number
+        except (LookupError, ValueError, RuntimeError) as error:
+            raise SettingsError(f"--strategy multi-worker: the step of SLURM could not be read: {error}") from error
         return resolver
     raise SettingsError(
         "--strategy multi-worker: expected the workers in TF_CONFIG or a step of SLURM (srun), found neither; "
@@ -154,13 +157,14 @@ def fit_together(
 ) -> None:
     """What `model.fit` does, over all replicas of a team.
 
-    A step's loss is the mean over the pictures of all replicas, also where the last step has more for one than for
-    another, so two replicas do what one does with the double batch. Callbacks see the same figures on all workers.
+    A step's loss is the mean over the pictures of all replicas, so two replicas do what one does with the double
+    batch. Each has as many pictures: workers whose graphs differ could not add up. Callbacks see the same figures on
+    all workers.
 
     Args:
         model: built and compiled in the strategy's scope with `SummedAdamW`.
         loss: mean over the pictures of a batch.
-        training, validation: a tf.data.Dataset for each of this process's replicas.
+        training, validation: a tf.data.Dataset for each of this process's replicas; `training` of even parts.
         pictures: in the training set, all replicas together.
         batch_size: of each replica.
 
@@ -169,28 +173,27 @@ def fit_together(
         tf.errors.OpError: anything else that stops TensorFlow.
     """
     run_step, score = _step(team, model, loss), _scorer(team, model, loss, num_classes, validation)
-    whole = batch_size * team.replicas
-    totals = [whole] * (pictures // whole)
-    if pictures % whole >= team.replicas:
-        totals.append(pictures % whole)
-    if not totals:
+    each, whole = pictures // team.replicas, batch_size
+    counts = [whole] * (each // whole) + ([each % whole] if each % whole else [])
+    if not counts:
         raise SettingsError(
             f"expected at least one training picture for each of {team.replicas} replicas, got {pictures}; "
             "train on fewer"
         )
-    watching = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, steps=len(totals), verbose=0)
+    watching = keras.callbacks.CallbackList(list(callbacks), model=model, epochs=epochs, steps=len(counts), verbose=0)
     model.stop_training = False
-    with team.strategy.scope(), _lost_workers_named():
+    with team.strategy.scope():
         model.optimizer.build(model.trainable_variables)
-        watching.on_train_begin()
+    with _lost_workers_named():
+        watching.on_train_begin()  # out of the scope, in which a variable of the chief's alone would wait for all
         first = _same_start(team, model)
         for epoch in range(first, epochs):
             begin = time.perf_counter()
             watching.on_epoch_begin(epoch)
             summed = 0.0
-            for total, batch in zip(totals, _per_replica(team, training), strict=False):
-                summed += run_step(*batch, tf.constant(float(total))) * total
-            logs = {"loss": float(summed) / sum(totals), **{f"val_{name}": value for name, value in score().items()}}
+            for count, batch in zip(counts, _per_replica(team, training), strict=True):
+                summed += run_step(*batch) * count
+            logs = {"loss": float(summed) / each, **{f"val_{name}": value for name, value in score().items()}}
             watching.on_epoch_end(epoch, logs)
             if team.chief:
                 figures = "   ".join(f"{name} {value:.4f}" for name, value in logs.items())
@@ -222,17 +225,16 @@ def _per_replica(team: Team, datasets: Sequence[Any]) -> Iterator[tuple[Any, Any
 
 
 def _step(team: Team, model: Any, loss: Any) -> Any:
-    def on_replica(x: Any, y: Any, total: Any) -> Any:
-        share = tf.cast(tf.shape(x)[0], tf.float32) / total
+    def on_replica(x: Any, y: Any) -> Any:
         with tf.GradientTape() as tape:
-            cost = loss(y, model(x, training=True)) * share
+            cost = loss(y, model(x, training=True)) / team.replicas
         gradients = tape.gradient(cost, model.trainable_variables)
         model.optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return cost
 
-    @tf.function(reduce_retracing=True)
-    def run_step(x: Any, y: Any, total: Any) -> Any:
-        costs = team.strategy.run(on_replica, (x, y, total))
+    @tf.function
+    def run_step(x: Any, y: Any) -> Any:
+        costs = team.strategy.run(on_replica, (x, y))
         return team.strategy.reduce(tf.distribute.ReduceOp.SUM, costs, axis=None)
 
     return run_step

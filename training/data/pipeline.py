@@ -108,7 +108,7 @@ def make_datasets(
         batch_size: of each replica.
         replicas: in how many parts.
         own: the numbers of the parts wanted, from 0; they share a cache.
-        even: leave out the last pictures of an epoch where they are fewer than the replicas.
+        even: as many pictures for each part: leave out the epoch's last ones that do not go round.
 
     Returns:
         One dataset for each of `own`.
@@ -136,8 +136,7 @@ def make_datasets(
         y.set_shape((target.size_wh[1], target.size_wh[0], 1 if target.num_classes == 2 else target.num_classes))
         return x, y
 
-    left_over = len(samples) % (batch_size * replicas)
-    used = len(samples) - (left_over if even and left_over < replicas else 0)
+    used = len(samples) - (len(samples) % replicas if even else 0)
 
     def part(number: int) -> Any:
         order = tf.data.Dataset.range(len(samples))  # an order for each: they would take turns at drawing a common one
