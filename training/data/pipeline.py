@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -60,10 +61,12 @@ def coverage(mask: np.ndarray, target: Target) -> np.ndarray:
     Returns:
         (h, w, 1) float32 of the document for two classes, (h, w, N) float32 for N.
     """
-    width, height = target.size_wh
-    blocks = mask.reshape(height, mask.shape[0] // height, width, mask.shape[1] // width)
     classes = [1] if target.num_classes == 2 else range(target.num_classes)
-    return np.stack([(blocks == value).mean(axis=(1, 3), dtype=np.float32) for value in classes], axis=-1)
+    shares = [
+        cv2.resize((mask == value).astype(np.float32), target.size_wh, interpolation=cv2.INTER_AREA)
+        for value in classes
+    ]
+    return np.stack(shares, axis=-1)
 
 
 def make_dataset(

@@ -19,6 +19,7 @@ from unetlite.vision.files import atomic_path, write_json
 
 PICTURES_PER_FILE = 256
 _HEADER, _FOOTER = 12, 4  # bytes of length and its checksum before, and of the checksum after, a record
+_PATTERN = f"records-{'[0-9]' * 5}-of-{'[0-9]' * 5}.tfrecord"
 _FIELDS = ("name", "image", "mask", "ground_truth")
 
 
@@ -77,7 +78,7 @@ def write_records(path: Path, entries: Iterable[tuple[str, bytes, bytes, bytes, 
 
 def has_records(folder: Path) -> bool:
     """Whether a split's folder holds record files."""
-    return next(folder.glob("records-*-of-*.tfrecord"), None) is not None
+    return next(folder.glob(_PATTERN), None) is not None
 
 
 def find_records(folder: Path) -> list[RecordSample]:
@@ -86,8 +87,7 @@ def find_records(folder: Path) -> list[RecordSample]:
     Raises:
         DatasetError: a file or its index is missing or damaged.
     """
-    files = sorted(folder.glob("records-*-of-*.tfrecord"))
-    count = int(files[0].stem.rpartition("-")[2])
+    count = int(sorted(folder.glob(_PATTERN))[0].stem.rpartition("-")[2])
     found = []
     for number in range(count):
         path = folder / record_name(number, count)
