@@ -41,7 +41,7 @@ def synthesize(work: Path, count: int) -> None:
 def prepare(work: Path, count: int) -> None:
     from unetlite.training.data.prepare import prepare as run
 
-    run(work / f"source-{count}", work / f"prepared-{count}", jobs=1)
+    run(work / f"source-{count}", work / f"prepared-{count}", by="frame", jobs=1)
 
 
 def calibrate(work: Path, count: int) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,14 +62,11 @@ class Team:
         return self.sum([value if self.chief else np.zeros_like(value) for value in values])
 
 
+@tf.function
 def _all_reduce(strategy: Any, parts: Any) -> Any:
-    @tf.function
-    def reduced() -> Any:
-        return strategy.run(
-            lambda values: tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values), (parts,)
-        )
-
-    return reduced()
+    return strategy.run(
+        lambda values: tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values), (parts,)
+    )
 
 
 def form_team(name: str) -> Team:
@@ -269,16 +267,13 @@ def _scorer(team: Team, model: Any, loss: Any, num_classes: int, validation: Seq
     return score
 
 
-class _lost_workers_named:
+@contextmanager
+def _lost_workers_named() -> Iterator[None]:
     """Turns TensorFlow's several ways to miss a worker into one sentence."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
-        gone = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError)
-        if isinstance(error, gone):
-            raise WorkerError(
-                "expected all workers until the end, but one went away; start all of them again with --resume, "
-                f"which goes on after the last whole epoch ({str(error).splitlines()[0][:200]})"
-            ) from error
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError) as e:
+        raise WorkerError(
+            "expected all workers until the end, but one went away; start all of them again with --resume, "
+            "which goes on after the last whole epoch"
+        ) from e
