@@ -64,9 +64,11 @@ class Team:
 
 @tf.function
 def _all_reduce(strategy: Any, parts: Any) -> Any:
-    return strategy.run(
-        lambda values: tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values), (parts,)
-    )
+    def on_replica(values: list[Any]) -> Any:
+        here = [tf.identity(value) for value in values]  # an argument has no processor of its own yet
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+    return strategy.run(on_replica, (parts,))
 
 
 def form_team(name: str) -> Team:

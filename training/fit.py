@@ -132,7 +132,7 @@ def train(
             )
         else:
             passed = int(team.from_chief([np.array([len(earlier)])])[0][0])
-            shares = {"replicas": team.replicas, "own": team.own}
+            shares: dict[str, Any] = {"replicas": team.replicas, "own": team.own}
             fit_together(
                 team,
                 model,

@@ -80,7 +80,8 @@ def _merged(reports: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
     models = []
     for number, model in enumerate(parts[0]["models"]):
         own = [part["models"][number] for part in parts]
-        scores = Scores(tuple(model["class_names"]), names, *(in_order([o[name] for o in own]) for name in SCORE_LISTS))
+        lists: dict[str, Any] = {name: in_order([o[name] for o in own]) for name in SCORE_LISTS}
+        scores = Scores(tuple(model["class_names"]), names, **lists)
         scores.two_class = np.sum([o["two_class"] for o in own], axis=0, dtype=np.int64)
         scores.by_class = np.sum([o["by_class"] for o in own], axis=0, dtype=np.int64)
         models.append((model["model"], model["sha256"], scores))

@@ -11,7 +11,6 @@ from unetlite.training.data.augment import augment  # noqa: E402
 from unetlite.training.data.pipeline import Target, coverage, make_dataset, make_datasets  # noqa: E402
 from unetlite.training.data.prepare import prepare  # noqa: E402
 from unetlite.training.data.records import find_records, has_records  # noqa: E402
-from unetlite.training.fit import Settings, train  # noqa: E402
 from unetlite.training.summary import describe_data  # noqa: E402
 from unetlite.vision.contract import InputSpec  # noqa: E402
 from unetlite.vision.dataset import find_samples  # noqa: E402
@@ -112,13 +111,6 @@ def test_records_feed_the_same_bytes_as_single_files(midv_folder: Path, tmp_path
     assert len(find_samples(packed / "validation")) == len(find_samples(packed / "test")) == 4
     reused = prepare(midv_folder, packed, shares=(50, 25, 25), licence="CC0", records=True).reused
     assert reused == 16
-
-
-def test_training_reads_records_by_itself(midv_folder: Path, tmp_path: Path) -> None:
-    prepare(midv_folder, tmp_path / "packed", shares=(50, 25, 25), records=True)
-    settings = Settings(preset="nano", size_wh=(32, 32), epochs=1, batch_size=8)
-    summary = train([tmp_path / "packed"], tmp_path / "m.keras", settings)
-    assert summary["data"][0]["pictures"] == 8
 
 
 def test_a_damaged_record_file_is_named(midv_folder: Path, tmp_path: Path) -> None:
