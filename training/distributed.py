@@ -27,7 +27,7 @@ _EXAMPLE = '{"cluster": {"worker": ["HOST:PORT", ...]}, "task": {"type": "worker
 
 
 class WorkerError(UnetliteError, RuntimeError):
-    """Another worker of the same training went away."""
+    """Another worker of the same training cannot be reached, or went away."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def form_team(name: str) -> Team:
 
     Raises:
         SettingsError: no, or an unusable, description of the workers.
+        WorkerError: they could not be joined.
     """
     if name == "mirrored":
         strategy, chief = tf.distribute.MirroredStrategy(), True
@@ -85,7 +86,10 @@ def form_team(name: str) -> Team:
         resolver = _resolver()
         workers = resolver.cluster_spec().as_dict()
         chief = resolver.task_type == "chief" or ("chief" not in workers and resolver.task_id == 0)
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+        try:
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+        except (tf.errors.OpError, RuntimeError) as error:  # such as an address that is in use, or another machine's
+            raise WorkerError(f"--strategy multi-worker: expected to join {workers}, but: {error}") from error
 
     @tf.function
     def replica_numbers() -> Any:

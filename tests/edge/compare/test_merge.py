@@ -66,6 +66,7 @@ def test_parts_make_the_scores_of_the_whole_exactly(reports, tmp_path):
         }
     assert whole["runs"][0]["conditions"] and whole["runs"][0]["below_threshold"]
     check_schema(content)
+    check_schema(read(reports, "part1")[0][1])
 
 
 def test_latencies_stay_with_their_part(reports):
