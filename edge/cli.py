@@ -14,7 +14,7 @@ import click
 
 from unetlite.edge.options import PATH, model_options, models_option
 from unetlite.edge.remote.cli import benchmark_remote
-from unetlite.vision.cli import Command, Group, overwrite_option, progress, tell
+from unetlite.vision.cli import SHARD, Command, Group, overwrite_option, progress, tell
 
 if TYPE_CHECKING:
     from unetlite.edge.segmenter import Segmenter
@@ -155,6 +155,7 @@ def limit_options(command: _F) -> _F:
 @click.option("--data", type=PATH, required=True, help="MIDV layout, images/ beside masks/, or a split (its test/).")
 @click.option("--report", type=PATH, required=True, help="The JSON report to write.")
 @click.option("--limit", type=click.IntRange(1), help="Use so many pictures, spread evenly over the data set.")
+@click.option("--shard", type=SHARD, help="Measure on part I of N of them; then unet-benchmark merge.")
 @click.option(
     "--threads",
     type=_Threads(),
@@ -174,6 +175,7 @@ def benchmark_run(
     data: Path,
     report: Path,
     limit: int | None,
+    shard: Any,
     threads: tuple[int, ...] | None,
     rounds: int,
     threshold: float,
@@ -217,7 +219,15 @@ def benchmark_run(
             yield from shown
 
     content = run_benchmark(
-        loaded, data, threads=threads, limit=limit, rounds=rounds, threshold=threshold, pictures=pictures, track=track
+        loaded,
+        data,
+        threads=threads,
+        limit=limit,
+        shard=shard,
+        rounds=rounds,
+        threshold=threshold,
+        pictures=pictures,
+        track=track,
     )
     write_json(report, content, overwrite=overwrite)
     click.echo(text_table(table_rows([(report.name, content)])))
@@ -230,7 +240,10 @@ def benchmark_run(
     if low_iou_out is not None:
         count = write_low_iou_overlays(content, loaded, data, low_iou_out)
         tell(f"{count} overlays written to {low_iou_out}")
-    tell(f"{report} written; next: unet-benchmark compare {report} --html report.html")
+    if shard is None:
+        tell(f"{report} written; next: unet-benchmark compare {report} --html report.html")
+    else:
+        tell(f"{report} written; next, with all {shard.count} shards: unet-benchmark merge REPORT... --report REPORT")
     if baseline is not None:
         _judge(ctx, [(report.name, content)], baseline, max_iou_loss, max_slowdown)
 
@@ -253,6 +266,25 @@ def _judge(
         click.echo(str(verdict))
     if any(verdict.losses for verdict in verdicts):
         ctx.exit(3)
+
+
+@benchmark.command(name="merge")
+@click.argument("reports", type=PATH, nargs=-1, required=True, metavar="PART...")
+@click.option("--report", type=PATH, required=True, help="The JSON report to write.")
+@overwrite_option
+def benchmark_merge(reports: tuple[Path, ...], report: Path, overwrite: bool) -> None:
+    """Make one report of the PARTs that run wrote with --shard: exact scores of the whole, each part's latencies."""
+    from unetlite.edge.compare.merge import merge_reports
+    from unetlite.edge.compare.report import read_report
+    from unetlite.vision.files import write_json
+
+    content = merge_reports([(path.name, read_report(path)) for path in reports])
+    write_json(report, content, overwrite=overwrite)
+    click.echo(f"{report}   {len(reports)} parts, {content['data']['images']} pictures")
+    for run in content["runs"][: len(content["runs"]) // len(reports)]:
+        scores = f"IoU {run['iou_mean']:.4f}   quad IoU {run['quad_iou_mean']:.4f}"
+        click.echo(f"{run['model']}   {scores} (N={run['images']})")
+    tell(f"Next: unet-benchmark compare {report} --html report.html")
 
 
 @benchmark.command(name="compare")

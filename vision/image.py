@@ -38,7 +38,11 @@ def read_image(path: Path) -> RgbImage:
     Raises:
         ImageError: no such file, or empty, truncated, or no picture.
     """
-    content = _read_file(Path(path))
+    return decode_image(_read_file(Path(path)), path)
+
+
+def decode_image(content: bytes, path: Path) -> RgbImage:
+    """`read_image` of a file's bytes; `path` is what an error calls them. Raises ImageError."""
     pixels = _decode(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if pixels is None:  # OpenCV 4.11 gives up on one-channel float TIFFs unless asked for what is there
         pixels = _decode(path, content, cv2.IMREAD_UNCHANGED)
@@ -57,7 +61,11 @@ def read_levels(path: Path) -> np.ndarray:
     Raises:
         ImageError: as `read_image`.
     """
-    content = _read_file(Path(path))
+    return decode_levels(_read_file(Path(path)), path)
+
+
+def decode_levels(content: bytes, path: Path) -> np.ndarray:
+    """`read_levels` of a file's bytes; `path` is what an error calls them. Raises ImageError."""
     pixels = _decode(path, content, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ImageError(f"{path}: expected a mask picture, got {len(content)} bytes that no decoder takes")
@@ -101,6 +109,11 @@ def _to_uint8(pixels: np.ndarray) -> np.ndarray:
     return ((pixels.astype(np.float64) - span.min) * (255.0 / (span.max - span.min))).astype(np.uint8)
 
 
+def encode_png(image: np.ndarray) -> bytes:
+    """The bytes that `write_image` gives a .png file: (H, W, 3) uint8 RGB or (H, W) uint8."""
+    return _encode(Path("picture.png"), image, 0)
+
+
 def write_image(path: Path, image: np.ndarray, *, jpeg_quality: int = 95, overwrite: bool = True) -> None:
     """Write a picture atomically, in the format of the suffix.
 
@@ -113,7 +126,10 @@ def write_image(path: Path, image: np.ndarray, *, jpeg_quality: int = 95, overwr
     Raises:
         OutputError: a suffix that OpenCV cannot write, a file that exists, a full disk.
     """
-    path = Path(path)
+    write_bytes(Path(path), _encode(Path(path), image, jpeg_quality), overwrite=overwrite)
+
+
+def _encode(path: Path, image: np.ndarray, jpeg_quality: int) -> bytes:
     if image.dtype == np.bool_:
         image = image.astype(np.uint8) * 255
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
@@ -124,4 +140,4 @@ def write_image(path: Path, image: np.ndarray, *, jpeg_quality: int = 95, overwr
         raise OutputError(f"{path}: no writer for pictures named '*{path.suffix}'; use .png or .jpg") from error
     if not written:
         raise OutputError(f"{path}: the picture could not be encoded as '{path.suffix}'; use .png or .jpg")
-    write_bytes(path, encoded.tobytes(), overwrite=overwrite)
+    return encoded.tobytes()

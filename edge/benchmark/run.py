@@ -16,10 +16,11 @@ from unetlite.edge.benchmark.conditions import read_conditions
 from unetlite.edge.benchmark.gemm import DTYPES, gemm_model
 from unetlite.edge.benchmark.latency import paired_ratio, percentiles, summarise, total_ms
 from unetlite.edge.benchmark.memory import measure_start
+from unetlite.edge.benchmark.part import part_record
 from unetlite.edge.benchmark.pictures import benchmark_samples, data_record, read_picture, relative_name
 from unetlite.edge.benchmark.report import build_report, network_name
 from unetlite.edge.benchmark.rounds import ROUND_IMAGES, Contestant, Gemm, Watched, time_in_rounds
-from unetlite.edge.benchmark.scores import Scores
+from unetlite.edge.benchmark.scores import Scores, score_record
 from unetlite.edge.benchmark.watch import DeviceState, read_state, state_record
 from unetlite.edge.benchmark.work import Work, count_work
 from unetlite.edge.benchmark.worst import draw_answers, worst_pictures
@@ -28,8 +29,10 @@ from unetlite.edge.device import device_record
 from unetlite.edge.runtime import make_interpreter
 from unetlite.edge.segmenter import KERAS_SUFFIXES, Segmenter, load_segmenter
 from unetlite.vision.dataset import Sample
+from unetlite.vision.errors import DatasetError
 from unetlite.vision.files import sha256_of
 from unetlite.vision.image import RgbImage, read_image
+from unetlite.vision.shard import Shard, owns
 
 ROUNDS = 50
 
@@ -58,6 +61,7 @@ def run_benchmark(
     *,
     threads: Sequence[int] = (1,),
     limit: int | None = None,
+    shard: Shard | None = None,
     rounds: int = ROUNDS,
     threshold: float = 0.9,
     pictures: bool = False,
@@ -71,6 +75,7 @@ def run_benchmark(
         data: a data set as `find_samples` reads it, or a prepared one.
         threads: each model is timed with each of these numbers.
         limit: pictures to use, spread evenly; None takes all.
+        shard: measure this share of them, and say in the report what `merge_reports` needs.
         rounds: in each, every model times the same `ROUND_IMAGES` frames.
         threshold: pictures of lower IoU are listed.
         pictures: put small overlays of the worst pictures into the report.
@@ -84,7 +89,10 @@ def run_benchmark(
         DatasetError, GroundTruthError, ImageError: the data set is not whole.
         ModelError: a model that cannot be run again in a process of its own.
     """
-    root, samples = benchmark_samples(data, limit)
+    root, everything = benchmark_samples(data, limit)
+    samples = [sample for number, sample in enumerate(everything) if owns(shard, number)]
+    if not samples:
+        raise DatasetError(f"{data}: expected a picture for each shard, got {len(everything)} for {shard}; use fewer")
     names = [relative_name(sample.image, root) for sample in samples]
     conditions = read_conditions(root, names)
     entrants = [
@@ -121,7 +129,7 @@ def run_benchmark(
         for contestant, start in zip(entrant.contestants, entrant.starts, strict=True)
     ]
     states = {"before": state_record(before), "after": state_record(after)}
-    return build_report(
+    report = build_report(
         emulated=False,
         device={**device, "temperature_after_c": after.temperature_c, **states},
         data=data_record(root, data, samples),
@@ -130,6 +138,10 @@ def run_benchmark(
         runs=[{**run, **_ratio_record(run, runs)} for run in runs],
         worst=worst_pictures(names, answers, draw_answers(loaded, samples, root) if pictures else None),
     )
+    if shard is None:
+        return report
+    scored = [(entrant.path.name, sha256_of(entrant.path), entrant.scores) for entrant in entrants]
+    return {**report, "part": part_record(shard, root, everything, samples, scored, threshold)}
 
 
 def _work(path: Path) -> Work | None:
@@ -209,13 +221,7 @@ def model_record(
         "sha256": sha256_of(path),
         "level": _level(path, segmenter),
         "contract": segmenter.contract_origin,
-        **scores.summary(),
-        "threshold": threshold,
-        "below_threshold": scores.below(threshold),
-        "conditions": [
-            {"condition": column, "value": value, **scores.only(set(names)).quad_summary()}
-            for (column, value), names in conditions.items()
-        ],
+        **score_record(scores, threshold, conditions),
         "runtime": segmenter.runtime.name,
         "runtime_version": segmenter.runtime.version,
         "model_bytes": path.stat().st_size,
