@@ -1,4 +1,4 @@
-"""Trials that may end the process: each runs alone, `python -m unetlite.edge.probe TRIAL ...`, and prints JSON.
+"""Trials that may end the process: each runs alone, `python -m unetlite.edge.doctor.probe TRIAL ...`, and prints JSON.
 
 Stands apart from the doctor because a native library built for another NumPy or processor dies by a signal, and
 because TensorFlow, where it is installed, is started here and nowhere else in this package.

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from unetlite.edge.benchmark_gemm import GEMM_MACS
-from unetlite.edge.benchmark_watch import DeviceState, held_back, moved
+from unetlite.edge.benchmark.gemm import GEMM_MACS
+from unetlite.edge.benchmark.watch import DeviceState, held_back, moved
 from unetlite.edge.segmenter import Segmenter
 from unetlite.vision.image import RgbImage
 

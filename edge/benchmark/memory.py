@@ -1,7 +1,7 @@
 """How much memory one model needs, and its first frame's time, in a process of its own.
 
 Stands apart because in a process that holds several models nobody can say which of them a byte belongs to, and
-because the first frame after a start is what a person waits for: `python -m unetlite.edge.benchmark_memory JSON`.
+because the first frame after a start is what a person waits for: `python -m unetlite.edge.benchmark.memory JSON`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def measure_start(path: Path, segmenter: Segmenter, threads: int, size_wh: tuple
         "labels": contract.output.class_names,
         "size_wh": size_wh,
     }
-    command = [sys.executable, "-m", "unetlite.edge.benchmark_memory", json.dumps(asked)]
+    command = [sys.executable, "-m", "unetlite.edge.benchmark.memory", json.dumps(asked)]
     result = subprocess.run(command, capture_output=True, text=True)
     try:
         return json.loads(result.stdout.splitlines()[-1])

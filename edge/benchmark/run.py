@@ -1,6 +1,6 @@
 """Accuracy and latency of models on this device, over one data set, with the code that runs live.
 
-Stands apart from the report: this measures, `report.py` compares what was measured on several devices.
+Stands apart from `edge.compare`: this measures, that compares what was measured on several devices.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from unetlite.edge.benchmark_conditions import read_conditions
-from unetlite.edge.benchmark_gemm import DTYPES, gemm_model
-from unetlite.edge.benchmark_memory import measure_start
-from unetlite.edge.benchmark_pictures import benchmark_samples, data_record, read_picture, relative_name
-from unetlite.edge.benchmark_rounds import ROUND_IMAGES, Contestant, Gemm, Watched, time_in_rounds
-from unetlite.edge.benchmark_watch import DeviceState, read_state, state_record
-from unetlite.edge.benchmark_work import Work, count_work
-from unetlite.edge.benchmark_worst import worst_pictures
+from unetlite.edge.benchmark.conditions import read_conditions
+from unetlite.edge.benchmark.gemm import DTYPES, gemm_model
+from unetlite.edge.benchmark.latency import paired_ratio, percentiles, summarise, total_ms
+from unetlite.edge.benchmark.memory import measure_start
+from unetlite.edge.benchmark.pictures import benchmark_samples, data_record, read_picture, relative_name
+from unetlite.edge.benchmark.rounds import ROUND_IMAGES, Contestant, Gemm, Watched, time_in_rounds
+from unetlite.edge.benchmark.scores import Scores
+from unetlite.edge.benchmark.watch import DeviceState, read_state, state_record
+from unetlite.edge.benchmark.work import Work, count_work
+from unetlite.edge.benchmark.worst import worst_pictures
 from unetlite.edge.delegation import Delegation, delegated_ops
 from unetlite.edge.device import device_record
-from unetlite.edge.latency import paired_ratio, percentiles, summarise, total_ms
 from unetlite.edge.runtime import installed_version, make_interpreter
-from unetlite.edge.scores import Scores
 from unetlite.edge.segmenter import KERAS_SUFFIXES, Segmenter, load_segmenter
 from unetlite.vision.dataset import Sample
 from unetlite.vision.files import sha256_of
@@ -80,7 +80,7 @@ def run_benchmark(
         track: wraps what takes long, with a word for it, to show progress.
 
     Returns:
-        The report, fit for JSON; `benchmark.schema.json` describes it.
+        The report, fit for JSON; `report.schema.json` beside this describes it.
 
     Raises:
         DatasetError, GroundTruthError, ImageError: the data set is not whole.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from unetlite.edge.scores import true_quad
+from unetlite.edge.benchmark.scores import true_quad
 from unetlite.vision.dataset import Sample, Truth, find_samples, read_truth, split_folder
 from unetlite.vision.files import sha256_of
 from unetlite.vision.image import RgbImage, read_image

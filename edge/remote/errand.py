@@ -1,6 +1,6 @@
 """The benchmark on other machines: copies what it needs to each, measures there, brings the report back.
 
-Stands apart from `remote_ssh`, which knows connections, and from the benchmark, which runs on the device as it does
+Stands apart from `ssh`, which knows connections, and from the benchmark, which runs on the device as it does
 here. Devices are independent: each has its own thread, its own connection and its own failure.
 """
 
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from unetlite.edge.benchmark import REPORT_FORMAT, benchmark_samples
-from unetlite.edge.remote_ssh import Connection, Ended, Stopped, device_path
+from unetlite.edge.benchmark.run import REPORT_FORMAT, benchmark_samples
+from unetlite.edge.remote.ssh import Connection, Ended, Stopped, device_path
 from unetlite.vision.dataset import Sample
 from unetlite.vision.errors import ModelError, RemoteError, SettingsError
 from unetlite.vision.files import write_bytes

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 from reports import report, run
 
-from unetlite.edge.benchmark_choice import Budget, judge_against, pareto_front, recommend
 from unetlite.edge.cli import benchmark
-from unetlite.edge.report import ReportError, table_rows
+from unetlite.edge.compare.choice import Budget, judge_against, pareto_front, recommend
+from unetlite.edge.compare.report import ReportError, table_rows
 
 
 def rows(*runs, device="Pi", **changes):

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 from reports import report, run
 
-from unetlite.edge.benchmark_tables import csv_table, markdown_table, text_table
+from unetlite.edge.benchmark.latency import STAGES
 from unetlite.edge.cli import benchmark
-from unetlite.edge.latency import STAGES
-from unetlite.edge.report import ReportError, read_report, report_warnings, table_rows
+from unetlite.edge.compare.report import ReportError, read_report, report_warnings, table_rows
+from unetlite.edge.compare.tables import csv_table, markdown_table, text_table
 
 PI = report("Raspberry Pi 5", [run("float32", 40.0), run("int8", 10.0)])
 OTHER = report("Raspberry Pi 4", [run("float32", 100.0), run("int8", 40.0)])

@@ -9,8 +9,8 @@ import html
 import math
 from collections.abc import Callable, Sequence
 
-from unetlite.edge.benchmark_choice import pareto_front, usable
-from unetlite.edge.report import Row
+from unetlite.edge.compare.choice import pareto_front, usable
+from unetlite.edge.compare.report import Row
 
 COLOURS = {
     "float32": "#20639b", "float16": "#7a5195", "dynamic": "#c98a00", "int8": "#d1495b", "int16x8": "#5f6b7a",

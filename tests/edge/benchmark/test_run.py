@@ -11,13 +11,13 @@ from click.testing import CliRunner
 from drawn import draw_card
 from reports import check_schema
 
-from unetlite.edge.benchmark import run_benchmark
-from unetlite.edge.benchmark_pictures import benchmark_samples
-from unetlite.edge.benchmark_watch import read_state
+from unetlite.edge.benchmark.latency import paired_ratio, percentiles, summarise
+from unetlite.edge.benchmark.pictures import benchmark_samples
+from unetlite.edge.benchmark.run import run_benchmark
+from unetlite.edge.benchmark.scores import Scores, true_quad
+from unetlite.edge.benchmark.watch import read_state
 from unetlite.edge.cli import benchmark
 from unetlite.edge.device import Throttling
-from unetlite.edge.latency import paired_ratio, percentiles, summarise
-from unetlite.edge.scores import Scores, true_quad
 from unetlite.edge.segmenter import load_segmenter
 from unetlite.vision.dataset import Truth
 from unetlite.vision.errors import DatasetError

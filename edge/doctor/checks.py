@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unetlite.edge.environment import (
+from unetlite.edge.doctor.environment import (
     FAIL,
     OK,
     RUNTIME_PACKAGES,
@@ -31,7 +31,7 @@ _PROBE_SECONDS = 180  # TensorFlow's import takes a minute from a Pi's card
 
 def run_probe(*arguments: str) -> dict[str, Any]:
     """A trial of `probe.py` in a process of its own: what it answers, or {"error"} however it ended."""
-    command = [sys.executable, "-m", "unetlite.edge.probe", *arguments]
+    command = [sys.executable, "-m", "unetlite.edge.doctor.probe", *arguments]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_SECONDS, check=False)
     except subprocess.TimeoutExpired:
@@ -62,7 +62,7 @@ def check_model() -> tuple[Check, Path | None]:
     from unetlite.vision.contract import read_contract
     from unetlite.vision.errors import UnetliteError
 
-    models = sorted((Path(__file__).parent / "models").glob("*.int8.tflite"))
+    models = sorted((Path(__file__).parents[1] / "models").glob("*.int8.tflite"))
     repair = "pip install --force-reinstall --no-deps unetlite"
     if not models:
         return Check("shipped model", FAIL, "this installation has none; commands need --model FILE", repair), None

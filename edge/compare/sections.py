@@ -10,8 +10,8 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from unetlite.edge.benchmark_chart import colour_of
-from unetlite.edge.report import Row, device_labels, worst_answers
+from unetlite.edge.compare.chart import colour_of
+from unetlite.edge.compare.report import Row, device_labels, worst_answers
 
 _BAR = 160  # px of a full bar
 _OPEN_VALUES = 3  # a condition of more values is folded up

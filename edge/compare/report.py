@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unetlite.edge.benchmark import REPORT_FORMAT, REPORT_VERSION, network_name
-from unetlite.edge.latency import STAGES
+from unetlite.edge.benchmark.latency import STAGES
+from unetlite.edge.benchmark.run import REPORT_FORMAT, REPORT_VERSION, network_name
 from unetlite.vision.errors import UnetliteError
 
 OLD_VERSIONS = (1,)  # read as well: they know less, and what they lack is unknown

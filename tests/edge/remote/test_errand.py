@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 from drawn import draw_card
 
-from unetlite.edge.benchmark import benchmark_samples
-from unetlite.edge.remote_wheel import pack_wheel
+from unetlite.edge.benchmark.run import benchmark_samples
+from unetlite.edge.remote.wheel import pack_wheel
 from unetlite.edge.segmenter import shipped_model
 from unetlite.vision.image import write_image
 
@@ -371,7 +371,7 @@ def test_a_connection_that_breaks_is_told_and_leaves_nothing(
 
 
 def test_a_picture_that_goes_away_while_it_is_sent_is_told(device: Device, pictures: Path, tmp_path: Path) -> None:
-    from unetlite.edge.remote import measure_devices, plan_errand
+    from unetlite.edge.remote.errand import measure_devices, plan_errand
 
     errand = plan_errand([shipped_model()], pictures, None, python=sys.executable)
 

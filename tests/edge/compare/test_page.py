@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from reports import report, run
 
-from unetlite.edge.benchmark_choice import Budget
-from unetlite.edge.html_report import html_page
-from unetlite.edge.report import ReportError
+from unetlite.edge.compare.choice import Budget
+from unetlite.edge.compare.page import html_page
+from unetlite.edge.compare.report import ReportError
 
 _, JPEG = cv2.imencode(".jpg", np.full((60, 90, 3), 200, np.uint8))
 PICTURE = base64.b64encode(JPEG.tobytes()).decode()

@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from unetlite.edge.report import Row
+from unetlite.edge.compare.report import Row
 
 UNKNOWN = "-"
 WORDS = 3  # device, model and level are words, the rest are figures

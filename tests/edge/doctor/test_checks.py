@@ -10,10 +10,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from unetlite.edge import doctor as doctor_module
 from unetlite.edge.cli import doctor
-from unetlite.edge.doctor import _gpu, check_camera, check_imports, check_runtimes, check_training, run_probe, works
-from unetlite.edge.environment import Check, Machine, check_packages, this_machine
+from unetlite.edge.doctor import checks as doctor_module
+from unetlite.edge.doctor.checks import (
+    _gpu,
+    check_camera,
+    check_imports,
+    check_runtimes,
+    check_training,
+    run_probe,
+    works,
+)
+from unetlite.edge.doctor.environment import Check, Machine, check_packages, this_machine
 
 SOUND = Machine(
     python=(3, 11, 2),
@@ -167,7 +175,7 @@ def test_a_trial_that_raises_or_dies_is_an_answer(tmp_path):
 
 
 def test_the_command_prints_each_fix_and_its_exit_status_follows(models, monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor_module, "__file__", str(tmp_path / "doctor.py"))  # an installation of its own
+    monkeypatch.setattr(doctor_module, "__file__", str(tmp_path / "doctor" / "checks.py"))  # an installation of its own
     monkeypatch.setattr(doctor_module, "check_training", lambda machine, *, gpu: [])  # tried above
     broken = CliRunner().invoke(doctor, [], catch_exceptions=False)
     assert broken.exit_code == 1

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from unetlite.edge.cli import benchmark
-from unetlite.edge.remote_ssh import device_path, last_words
+from unetlite.edge.remote.ssh import device_path, last_words
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_devices_words_are_one_printable_line() -> None:
 
 def test_a_terminal_shows_one_line_a_device() -> None:
     program = (
-        "from unetlite.edge.remote_cli import DeviceLines\n"
+        "from unetlite.edge.remote.cli import DeviceLines\n"
         "lines = DeviceLines(['a', 'longer'])\n"
         "lines('longer', 'connecting')\n"
         "lines('a', 'done')\n"

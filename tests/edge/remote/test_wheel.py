@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from unetlite.edge.remote_wheel import check_wheel, pack_wheel
+from unetlite.edge.remote.wheel import check_wheel, pack_wheel
 from unetlite.vision.errors import ModelError
 
 PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]

@@ -62,8 +62,8 @@ def benchmark_remote(
     Ctrl-C. Paths on a device start at its home folder. RUN_OPTIONS are options of `unet-benchmark run`, such as
     --limit 50. A device that fails does not stop the others; the exit status is 1 at the end.
     """
-    from unetlite.edge.remote import measure_devices, plan_errand
-    from unetlite.edge.remote_wheel import check_wheel, pack_wheel
+    from unetlite.edge.remote.errand import measure_devices, plan_errand
+    from unetlite.edge.remote.wheel import check_wheel, pack_wheel
     from unetlite.edge.segmenter import chosen_model
     from unetlite.vision.errors import RemoteError
 

@@ -7,8 +7,8 @@ import importlib
 import numpy as np
 import pytest
 
-from unetlite.edge.benchmark_gemm import CHANNELS, DTYPES, GEMM_MACS, SIDE, gemm_model
-from unetlite.edge.benchmark_work import Work, count_work
+from unetlite.edge.benchmark.gemm import CHANNELS, DTYPES, GEMM_MACS, SIDE, gemm_model
+from unetlite.edge.benchmark.work import Work, count_work
 from unetlite.edge.runtime import RUNTIMES, make_interpreter
 
 

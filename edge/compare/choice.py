@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unetlite.edge.report import ReportError, Row
+from unetlite.edge.compare.report import ReportError, Row
 
 SAME_IOU = 0.002  # less apart than this, two models are equally right and the faster one is better
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unetlite.edge.benchmark_pictures import benchmark_samples, read_picture, relative_name
+from unetlite.edge.benchmark.pictures import benchmark_samples, read_picture, relative_name
 from unetlite.edge.overlay import draw_overlay
 from unetlite.edge.segmenter import Segmenter
 from unetlite.vision.errors import OutputError

@@ -12,9 +12,9 @@ from typing import Any
 
 import cv2
 
-from unetlite.edge.benchmark_pictures import read_picture
+from unetlite.edge.benchmark.pictures import read_picture
+from unetlite.edge.benchmark.scores import Scores
 from unetlite.edge.overlay import draw_overlay
-from unetlite.edge.scores import Scores
 from unetlite.edge.segmenter import Segmenter
 from unetlite.vision.dataset import Sample
 from unetlite.vision.image import RgbImage

@@ -12,11 +12,11 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from unetlite.edge.benchmark_chart import colour_of, legend_marker, scatter
-from unetlite.edge.benchmark_choice import Budget, pareto_front, recommend, usable
-from unetlite.edge.benchmark_sections import conditions, device_table, level_loss, worst_pictures
-from unetlite.edge.benchmark_tables import tables
-from unetlite.edge.report import Row, device_labels, report_warnings, table_rows
+from unetlite.edge.compare.chart import colour_of, legend_marker, scatter
+from unetlite.edge.compare.choice import Budget, pareto_front, recommend, usable
+from unetlite.edge.compare.report import Row, device_labels, report_warnings, table_rows
+from unetlite.edge.compare.sections import conditions, device_table, level_loss, worst_pictures
+from unetlite.edge.compare.tables import tables
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 80rem; padding: 0 1rem; color: #1c2330; }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unetlite.edge.benchmark_watch import held_back, moved, read_state, state_record
+from unetlite.edge.benchmark.watch import held_back, moved, read_state, state_record
 
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
