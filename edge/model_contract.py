@@ -25,6 +25,7 @@ from unetlite.vision.contract import (
     parse_contract,
 )
 from unetlite.vision.errors import ContractError, ModelError
+from unetlite.vision.files import read_json
 
 _RANGE_TOLERANCE = 0.1  # of the range, at either end: what an honest calibration may miss of full black and white
 
@@ -264,7 +265,7 @@ def keras_contract(model: Path, given: Overrides, size_wh: tuple[int, int], clas
 
 def _read_summary(summary: Path) -> Contract:
     try:
-        content = json.loads(summary.read_text("utf-8"))
+        content = read_json(summary)
         given_input, given_output = dict(content["input"]), dict(content["output"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ContractError(

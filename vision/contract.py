@@ -131,7 +131,7 @@ def _build(content: dict[str, Any]) -> Contract:
     _require(math.isfinite(low) and math.isfinite(high) and low < high, "real_range", (low, high), "low < high")
     _require(given_out["kind"] in OUTPUT_KINDS, "kind", given_out["kind"], " or ".join(OUTPUT_KINDS))
     names = tuple(str(name) for name in given_out["class_names"])
-    _require(2 <= len(names) <= MAX_CLASSES, "class_names", len(names), f"2..{MAX_CLASSES} names")
+    _require(2 <= len(names) <= MAX_CLASSES, "class_names", len(names), f"two or more, up to {MAX_CLASSES}")
     threshold, confidence = float(given_out["threshold"]), float(given_out["min_confidence"])
     _require(0.0 < threshold < 1.0, "threshold", threshold, "between 0 and 1")
     _require(0.0 <= confidence <= 1.0, "min_confidence", confidence, "0..1")
