@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from unetlite.training.data.records import RecordSample
 from unetlite.vision.contract import InputSpec, OutputSpec
 from unetlite.vision.dataset import Sample
 from unetlite.vision.errors import DatasetError
@@ -19,7 +21,7 @@ def summary_path(model: Path) -> Path:
     return model.with_name(f"{model.stem}.training.json")
 
 
-def describe_data(root: Path, samples: list[Sample]) -> dict[str, Any]:
+def describe_data(root: Path, samples: Sequence[Sample | RecordSample]) -> dict[str, Any]:
     """Name, licence, number of training pictures and a hash over them (names and contents) of one data set."""
     manifest: dict[str, Any] = {}
     for name in ("split.json", "synthesis.json"):
@@ -27,8 +29,12 @@ def describe_data(root: Path, samples: list[Sample]) -> dict[str, Any]:
             manifest = _read_object(root / name)
     digest = hashlib.sha256()
     for sample in samples:
-        digest.update(sample.image.name.encode())
-        digest.update(hashlib.sha256(sample.image.read_bytes()).digest())
+        if isinstance(sample, RecordSample):
+            name, content = sample.name, bytes.fromhex(sample.sha256)
+        else:
+            name, content = sample.image.name, hashlib.sha256(sample.image.read_bytes()).digest()
+        digest.update(name.encode())
+        digest.update(content)
     return {
         "name": manifest.get("name", root.resolve().name),
         "licence": manifest.get("licence"),

@@ -179,7 +179,11 @@ def read_classes(path: Path, num_classes: int) -> np.ndarray:
         ImageError: as `read_levels`.
         GroundTruthError: a value of `num_classes` or more; for two classes, neither 0 and 1 nor dark and light.
     """
-    levels = read_levels(path)
+    return as_classes(read_levels(path), num_classes, path)
+
+
+def as_classes(levels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
+    """`read_classes` of a mask's values; `path` is what an error calls it. Raises GroundTruthError."""
     highest = int(levels.max())
     if num_classes == 2:
         if 1 < highest < 128:

@@ -45,7 +45,11 @@ def read_image(path: Path) -> RgbImage:
     Raises:
         ImageError: no such file, or empty, truncated, or no picture.
     """
-    content = _read_file(Path(path))
+    return decode_image(_read_file(Path(path)), path)
+
+
+def decode_image(content: bytes, path: Path) -> RgbImage:
+    """`read_image` of a file's bytes; `path` is what an error calls them. Raises ImageError."""
     pixels = _decode(path, content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if pixels is None:  # OpenCV 4.11 gives up on one-channel float TIFFs unless asked for what is there
         pixels = _decode(path, content, cv2.IMREAD_UNCHANGED)
@@ -64,7 +68,11 @@ def read_levels(path: Path) -> np.ndarray:
     Raises:
         ImageError: as `read_image`.
     """
-    content = _read_file(Path(path))
+    return decode_levels(_read_file(Path(path)), path)
+
+
+def decode_levels(content: bytes, path: Path) -> np.ndarray:
+    """`read_levels` of a file's bytes; `path` is what an error calls them. Raises ImageError."""
     pixels = _decode(path, content, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ImageError(f"{path}: expected a mask picture, got {len(content)} bytes that no decoder takes")
@@ -83,22 +91,15 @@ def _read_file(path: Path) -> bytes:
         raise ImageError(f"{path}: could not be read: {error.strerror}; check the path and its permissions") from error
     except ValueError as error:  # a path with a NUL in it
         raise ImageError(f"{str(path)!r}: expected the path of a picture, got {error}") from error
-    if not content:
-        raise ImageError(f"{path}: expected a picture, got an empty file; copy it again")
     if len(content) > MAX_FILE_BYTES:
         raise ImageError(f"{path}: expected a picture of up to {MAX_FILE_BYTES >> 20} MiB, got a larger file")
-    _check_header(path, content)
-    # Decoders fill what is missing with grey and say nothing, so the end marks are looked for here.
-    truncated = (content.startswith(b"\x89PNG") and b"IEND" not in content[-64:]) or (
-        content.startswith(b"\xff\xd8\xff") and b"\xff\xd9" not in content
-    )
-    if truncated:
-        raise ImageError(f"{path}: expected a whole picture, got a truncated one ({len(content)} bytes); copy it again")
     return content
 
 
-def _check_header(path: Path, content: bytes) -> None:
-    """Refuse what is no picture, or claims to be a larger one than is read. Raises ImageError."""
+def _check_whole(path: Path, content: bytes) -> None:
+    """Refuse what is no picture, claims to be a larger one than is read, or ends early. Raises ImageError."""
+    if not content:
+        raise ImageError(f"{path}: expected a picture, got an empty file; copy it again")
     try:
         header = read_header(content)
     except HeaderError as error:
@@ -113,9 +114,16 @@ def _check_header(path: Path, content: bytes) -> None:
             f"{' (16 bits and more a value)' if header.deep else ''} and sides up to {MAX_SIDE}, got a {header.name} "
             f"of {width}x{height}; make it smaller"
         )
+    # Decoders fill what is missing with grey and say nothing, so the end marks are looked for here.
+    truncated = (content.startswith(b"\x89PNG") and b"IEND" not in content[-64:]) or (
+        content.startswith(b"\xff\xd8\xff") and b"\xff\xd9" not in content
+    )
+    if truncated:
+        raise ImageError(f"{path}: expected a whole picture, got a truncated one ({len(content)} bytes); copy it again")
 
 
 def _decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
+    _check_whole(path, content)
     try:
         return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except (cv2.error, MemoryError) as error:
@@ -142,6 +150,11 @@ def _rows_to_uint8(pixels: np.ndarray) -> np.ndarray:
     return ((pixels.astype(np.float64) - span.min) * (255.0 / (span.max - span.min))).astype(np.uint8)
 
 
+def encode_png(image: np.ndarray) -> bytes:
+    """The bytes that `write_image` gives a .png file: (H, W, 3) uint8 RGB or (H, W) uint8."""
+    return _encode(Path("picture.png"), image, 0)
+
+
 def write_image(path: Path, image: np.ndarray, *, jpeg_quality: int = 95, overwrite: bool = True) -> None:
     """Write a picture atomically, in the format of the suffix.
 
@@ -154,7 +167,10 @@ def write_image(path: Path, image: np.ndarray, *, jpeg_quality: int = 95, overwr
     Raises:
         OutputError: a suffix that OpenCV cannot write, a file that exists, a full disk.
     """
-    path = Path(path)
+    write_bytes(Path(path), _encode(Path(path), image, jpeg_quality), overwrite=overwrite)
+
+
+def _encode(path: Path, image: np.ndarray, jpeg_quality: int) -> bytes:
     if image.dtype == np.bool_:
         image = image.astype(np.uint8) * 255
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
@@ -165,4 +181,4 @@ def write_image(path: Path, image: np.ndarray, *, jpeg_quality: int = 95, overwr
         raise OutputError(f"{path}: no writer for pictures named '*{path.suffix}'; use .png or .jpg") from error
     if not written:
         raise OutputError(f"{path}: the picture could not be encoded as '{path.suffix}'; use .png or .jpg")
-    write_bytes(path, encoded.tobytes(), overwrite=overwrite)
+    return encoded.tobytes()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unetlite.edge.benchmark.latency import STAGES
-from unetlite.edge.benchmark.run import REPORT_FORMAT, REPORT_VERSION, network_name
+from unetlite.edge.benchmark.report import REPORT_FORMAT, REPORT_VERSION, network_name
 from unetlite.vision.errors import UnetliteError
 from unetlite.vision.files import read_json
 
