@@ -10,9 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from unetlite.vision.decode_apart import decode_apart
 from unetlite.vision.errors import ImageError, OutputError
 from unetlite.vision.files import write_bytes
-from unetlite.vision.picture_header import HeaderError, read_header
+from unetlite.vision.picture_header import HeaderError, PictureHeader, read_header
 
 RgbImage = np.ndarray  # (H, W, 3) uint8, RGB
 
@@ -96,7 +97,7 @@ def _read_file(path: Path) -> bytes:
     return content
 
 
-def _check_whole(path: Path, content: bytes) -> None:
+def _check_whole(path: Path, content: bytes) -> PictureHeader:
     """Refuse what is no picture, claims to be a larger one than is read, or ends early. Raises ImageError."""
     if not content:
         raise ImageError(f"{path}: expected a picture, got an empty file; copy it again")
@@ -120,10 +121,13 @@ def _check_whole(path: Path, content: bytes) -> None:
     )
     if truncated:
         raise ImageError(f"{path}: expected a whole picture, got a truncated one ({len(content)} bytes); copy it again")
+    return header
 
 
 def _decode(path: Path, content: bytes, flags: int) -> np.ndarray | None:
-    _check_whole(path, content)
+    header = _check_whole(path, content)
+    if header.fragile:
+        return decode_apart(content, flags, str(path))
     try:
         return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except (cv2.error, MemoryError) as error:
