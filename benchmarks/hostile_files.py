@@ -5,6 +5,7 @@ Stands apart because the same mutations serve JSON, TOML, CSV and the contract i
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -66,11 +67,11 @@ def _mutate_tree(rng: Rng, tree: Any) -> Any:
 
     walk(tree)
     if not nodes:
-        return VALUES[int(rng.integers(len(VALUES)))]
+        return copy.deepcopy(VALUES[int(rng.integers(len(VALUES)))])
     owner, key = nodes[int(rng.integers(len(nodes)))]
     kind = int(rng.integers(10))
     if kind < 6:
-        owner[key] = VALUES[int(rng.integers(len(VALUES)))]
+        owner[key] = copy.deepcopy(VALUES[int(rng.integers(len(VALUES)))])
     elif kind < 8:
         del owner[key]
     elif kind < 9:
@@ -79,5 +80,5 @@ def _mutate_tree(rng: Rng, tree: Any) -> Any:
     elif isinstance(owner, dict):
         owner[str(VALUES[int(rng.integers(len(VALUES)))])[:40]] = owner.pop(key)
     else:
-        owner.extend(owner[:100])
+        owner.extend(copy.deepcopy(owner[:100]))
     return tree

@@ -100,7 +100,7 @@ def parse_contract(text: str, where: str) -> Contract:
         ContractError: no contract, another version, a field that is missing or senseless; `where` names the file.
     """
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ContractError(f"{where}: expected a contract in JSON, got {error}; export the model again") from error
     if not isinstance(content, dict) or content.get("format") != "unetlite-contract":
@@ -119,6 +119,12 @@ def parse_contract(text: str, where: str) -> Contract:
         ) from error
     except (TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
         raise ContractError(f"{where}: the contract's fields do not fit: {error}; export the model again") from error
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(float(number)):
+        raise ValueError(f"the number {number}")
+    return float(number)
 
 
 def _build(content: dict[str, Any]) -> Contract:
