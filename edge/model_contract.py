@@ -269,7 +269,8 @@ def _read_summary(summary: Path) -> Contract:
         given_input, given_output = dict(content["input"]), dict(content["output"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ContractError(
-            f"{summary}: expected a training summary with 'input' and 'output', got {error!r:.200}; train again or remove it"
+            f"{summary}: expected a training summary with 'input' and 'output', got {error!r:.200}; "
+            f"train again or remove it"
         ) from error
     document = {
         "format": "unetlite-contract",

@@ -30,8 +30,8 @@ _ROWS = 256
 
 
 def is_image_path(path: Path) -> bool:
-    """Whether the suffix is one of a picture that OpenCV may read."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    """Whether the suffix is one of a picture that OpenCV may read; hidden files are what a killed writer left."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def read_image(path: Path) -> RgbImage:
