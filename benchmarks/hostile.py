@@ -163,13 +163,15 @@ def _part(ended: Ended) -> str:
 @click.option("--models", default=1_000, help="Damaged models.")
 @click.option("--files", default=1_000, help="Damaged ground truths, manifests, reports, configurations.")
 @click.option("--guided-seconds", default=60.0, help="Seconds of coverage-guided search a reader; 0 leaves it out.")
+@click.option("--atheris", type=click.Path(path_type=Path), default=ROOT / ".venv-atheris" / "bin" / "python",
+              help="An interpreter with atheris for that search.")
 @click.option("--seed", default=1, help="Another seed, other damage.")
 @click.option("--jobs", default=2, help="Workers at once.")
 @click.option("--model", "given", multiple=True, type=click.Path(path_type=Path), help="Models to damage, as well.")
 @click.option("--export/--no-export", default=True, help="Export the shipped network at every level to damage, too.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for the files of cases that went wrong.")
-def main(to: Path, pictures: int, models: int, files: int, guided_seconds: float, seed: int, jobs: int,
-         given: tuple[Path, ...], export: bool, keep: Path | None) -> None:  # fmt: skip
+def main(to: Path, pictures: int, models: int, files: int, guided_seconds: float, atheris: Path, seed: int,
+         jobs: int, given: tuple[Path, ...], export: bool, keep: Path | None) -> None:  # fmt: skip
     """Run all cases and write the counts."""
     counts = {"pictures": pictures, "models": models, "files": files}
     tables, wrong = [], []
@@ -196,7 +198,7 @@ def main(to: Path, pictures: int, models: int, files: int, guided_seconds: float
         tables.append(table("Damaged files", columns, rows))
         tables.append(table("By kind of damage or of file", ["files", "damage or file", *columns[1:8]], parts))
     if guided_seconds:
-        tables.append(guided_tables(guided_seconds, seed))
+        tables.append(guided_tables(atheris, guided_seconds, seed))
     write_tables(
         to, tables,
         data=f"{sum(counts.values())} files made from {len(seeds)} models and the seeds of benchmarks/, seed {seed}",

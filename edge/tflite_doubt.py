@@ -88,9 +88,10 @@ def _check_tensor(tensor: Tensor) -> None:
     _require(tensor.plain and tensor.kind in _ITEM_BYTES, f"a tensor of kind {tensor.kind} with parts of its own")
     _require(
         len(tensor.shape) <= _MAX_RANK and all(1 <= size <= _MAX_SIDE for size in tensor.shape),
-        f"a tensor of shape {tensor.shape}",
+        f"a tensor of shape {str(tensor.shape)[:60]}",
     )
-    _require(len(tensor.content) in (0, _bytes(tensor)), f"{len(tensor.content)} bytes for shape {tensor.shape}")
+    given = len(tensor.content)
+    _require(given in (0, _bytes(tensor)), f"{given} bytes for shape {str(tensor.shape)[:60]}")
     count = len(tensor.scale)
     if not count:
         return
