@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from hostile_guided import guided_tables
@@ -173,39 +174,57 @@ def _part(ended: Ended) -> str:
 def main(to: Path, pictures: int, models: int, files: int, guided_seconds: float, atheris: Path, seed: int,
          jobs: int, given: tuple[Path, ...], export: bool, keep: Path | None) -> None:  # fmt: skip
     """Run all cases and write the counts."""
-    counts = {"pictures": pictures, "models": models, "files": files}
-    tables, wrong = [], []
+    counts = {"pictures": pictures, "files": files, "models": models}
+    done: dict[str, list[Ended]] = {}
+    wrong: list[tuple[str, Ended]] = []
+    guided: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         seeds = [shipped_model(), *given, *(exported_models(Path(folder)) if export and models else ())]
-        rows, parts = [], []
+
+        def write() -> None:
+            """What is known by now: an interrupted run leaves the counts of the parts that it finished."""
+            options = "".join(f" --{kind} {len(found)}" for kind, found in done.items())
+            options += "".join(f" --model {path.name}" for path in given) + ("" if export else " --no-export")
+            write_tables(
+                to, [*_tables(done), *guided],
+                data=f"{sum(map(len, done.values()))} files, from {len(seeds)} models and drawn pictures, seed {seed}",
+                command=f"python benchmarks/hostile.py{options} --to {to}",
+                faults=[{"kind": k, "case": e.number, "what": e.what, "outcome": e.outcome, "why": e.why}
+                        for k, e in wrong],
+            )  # fmt: skip
+
         for kind, count in counts.items():
             begin = time.monotonic()
             shares = [range(start, count, jobs) for start in range(min(jobs, count))]
             with ThreadPoolExecutor(jobs) as pool:
                 runs = pool.map(lambda share, kind=kind: list(run_cases(kind, seed, share, seeds)), shares)
-                found = [judged(ended) for run in runs for ended in run]
-            faults = [ended for ended in found if ended.outcome in FAULTS]
+                done[kind] = [judged(ended) for run in runs for ended in run]
+            faults = [ended for ended in done[kind] if ended.outcome in FAULTS]
             for ended in faults:
                 tell(f"{kind} {ended.number}: {ended.outcome}: {ended.what}: {ended.why}")
                 if keep is not None:
                     _keep(keep, kind, seed, ended.number, seeds)
             wrong += [(kind, ended) for ended in faults]
+            tell(f"{kind}: {len(done[kind])} cases, {len(faults)} faults, {time.monotonic() - begin:.0f} s")
+            write()
+        if guided_seconds:
+            guided.append(guided_tables(atheris, guided_seconds, seed))
+            write()
+    sys.exit(1 if wrong else 0)
+
+
+def _tables(done: dict[str, list[Ended]]) -> list[dict[str, Any]]:
+    columns = ["files", "cases", "answered", "refused in a sentence", *FAULTS, "slowest", "most memory"]
+    rows, parts = [], []
+    for kind, found in done.items():
+        if found:
             rows.append(_row(kind, found))
             groups = sorted({_part(ended) for ended in found})
             parts += [[kind, *_row(group, [e for e in found if _part(e) == group])[:8]] for group in groups]
-            tell(f"{kind}: {len(found)} cases, {len(faults)} faults, {time.monotonic() - begin:.0f} s")
-        columns = ["files", "cases", "answered", "refused in a sentence", *FAULTS, "slowest", "most memory"]
-        tables.append(table("Damaged files", columns, rows))
-        tables.append(table("By kind of damage or of file", ["files", "damage or file", *columns[1:8]], parts))
-    if guided_seconds:
-        tables.append(guided_tables(atheris, guided_seconds, seed))
-    write_tables(
-        to, tables,
-        data=f"{sum(counts.values())} files made from {len(seeds)} models and the seeds of benchmarks/, seed {seed}",
-        command=f"python benchmarks/hostile.py --to {to}",
-        faults=[{"kind": k, "case": e.number, "what": e.what, "outcome": e.outcome, "why": e.why} for k, e in wrong],
-    )  # fmt: skip
-    sys.exit(1 if wrong else 0)
+    return [
+        table("Damaged files", columns, rows),
+        table("By kind of damage, or of file", ["files", "damage or file", *columns[1:8]], parts),
+    ]
 
 
 def _keep(folder: Path, kind: str, seed: int, number: int, seeds: Sequence[Path]) -> None:
