@@ -1,7 +1,7 @@
 """Decode a picture in a process of its own, which it may end.
 
-Stands apart because OpenCV's decoders of some rare formats follow a damaged file out of their memory; starting a process
-is worth it there, and nowhere else.
+Stands apart because OpenCV's decoders of some rare formats follow a damaged file out of their memory; starting a
+process is worth it there, and nowhere else.
 """
 
 from __future__ import annotations
