@@ -69,8 +69,9 @@ class Runner:
         return line.rstrip("\n")
 
     def close(self) -> None:
+        """End the process."""
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()  # closes the pipes
 
 
 @dataclass
