@@ -30,4 +30,6 @@ python benchmarks/capture.py --to docs/results/capture.json
 
 # What more work costs, and whether the input pipeline keeps up.
 python benchmarks/growth.py
+# Damaged files, kills, full disks.
+make hostile
 python docs/fill.py

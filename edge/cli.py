@@ -34,6 +34,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 @click.option("--threads", type=click.IntRange(1, 64), default=1, help="Threads of the interpreter.")
 @model_options
 @click.option("--threshold", type=float, help="Probability from which on a pixel is document, likewise.")
+@click.option("--require-sha256", metavar="HEX", help="Refuse a model file of another SHA-256 than this.")
 @overwrite_option
 @click.pass_context
 def infer(
@@ -91,6 +92,7 @@ def _load(model: Path, given: dict[str, Any]) -> Segmenter:
         fit=given["fit"],
         threshold=given.get("threshold"),
         labels=None if labels is None else read_labels(labels),
+        require_sha256=given.get("require_sha256"),
     )
     threads = "" if segmenter.runtime.name == "keras" else f", threads: {given['threads']}"
     tell(f"{model.name} on {segmenter.runtime}{threads}")

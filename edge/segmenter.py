@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from unetlite.edge.model_contract import Overrides
-from unetlite.edge.network import Answer, load_tflite
+from unetlite.edge.network import Answer, check_sha256, load_tflite
 from unetlite.edge.runtime import RuntimeInfo
 from unetlite.vision.contract import Contract, OutputSpec
 from unetlite.vision.document import Finding, document_probability, locate_document, plain_document
@@ -173,6 +173,7 @@ def load_segmenter(
     fit: str | None = None,
     threshold: float | None = None,
     labels: Sequence[str] | None = None,
+    require_sha256: str | None = None,
 ) -> Segmenter:
     """Load a model with its contract.
 
@@ -184,9 +185,10 @@ def load_segmenter(
         fit: "stretch" or "letterbox", likewise.
         threshold: likewise.
         labels: class names, background first, likewise.
+        require_sha256: hex digest that the file's bytes must have, as the export record states it.
 
     Raises:
-        ModelError: no model, a damaged one, or no segmentation model.
+        ModelError: no model, a damaged one, one of another hash, or no segmentation model.
         ContractError: what the model leaves unsaid is not given, or contradicts its tensors.
         MissingExtraError: no runtime for it is installed.
     """
@@ -195,8 +197,10 @@ def load_segmenter(
     if model.suffix.lower() in KERAS_SUFFIXES:
         from unetlite.edge.keras_network import load_keras
 
+        if require_sha256 is not None and model.is_file():
+            check_sha256(model.read_bytes(), require_sha256, str(model))
         return Segmenter(*load_keras(model, given))
-    return Segmenter(*load_tflite(model, given, threads=threads, runtime=runtime))
+    return Segmenter(*load_tflite(model, given, threads=threads, runtime=runtime, require_sha256=require_sha256))
 
 
 def shipped_model(name: str = "unetlite") -> Path:

@@ -5,7 +5,6 @@ Stands apart from measuring: reports come from other machines, so everything in 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from unetlite.edge.benchmark.latency import STAGES, Ratio
 from unetlite.edge.benchmark.report import REPORT_FORMAT, REPORT_VERSION, network_name
 from unetlite.vision.errors import UnetliteError
+from unetlite.vision.files import read_json
 
 OLD_VERSIONS = (1,)  # read as well: they know less, and what they lack is unknown
 _NUMBER = (int, float)
@@ -118,10 +118,10 @@ def read_report(path: Path) -> dict[str, Any]:
         ReportError: no such file, no JSON, another format or version.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path)
     except FileNotFoundError as error:
         raise ReportError(f"{path}: expected a benchmark report, but there is no such file; check the path") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ReportError(f"{path}: expected a benchmark report in JSON, got {error}; make it again") from error
     if not isinstance(content, dict) or content.get("format") != REPORT_FORMAT:
         raise ReportError(f"{path}: expected a report of unet-benchmark run, got other JSON; name such a report")

@@ -143,8 +143,9 @@ def measure_devices(
     Returns:
         One outcome a host, in their order. On KeyboardInterrupt every device is tidied before it goes on up.
     """
-    # Short, because a socket's path has at most 108 bytes, of which OpenSSH needs 17 for itself.
-    short = "/tmp" if Path("/tmp").is_dir() else None
+    # Short, because a socket's path has at most 108 bytes, of which OpenSSH needs 17 for itself. The folder in it is
+    # a private one.
+    short = "/tmp" if Path("/tmp").is_dir() else None  # nosec B108
     with tempfile.TemporaryDirectory(prefix="unet-", dir=short) as folder, ThreadPoolExecutor(len(targets)) as pool:
         connections = [Connection(host, Path(folder) / str(number), config) for number, host in enumerate(targets)]
         futures: list[Future[Outcome]] = []

@@ -23,7 +23,7 @@ from unetlite.training.data.records import PICTURES_PER_FILE, record_name, write
 from unetlite.training.data.split import assign_splits
 from unetlite.vision.dataset import SPLITS, Sample, find_samples, read_quad, read_truth
 from unetlite.vision.errors import DatasetError
-from unetlite.vision.files import atomic_path, write_json
+from unetlite.vision.files import atomic_path, read_json, write_json
 from unetlite.vision.image import encode_png, read_image, write_image
 from unetlite.vision.shard import Shard, owns
 
@@ -165,7 +165,7 @@ def _check_target(to: Path, content: dict[str, Any]) -> None:
     if not to.exists() or not any(to.iterdir()):
         return
     try:
-        earlier = json.loads((to / MANIFEST).read_text("utf-8"))
+        earlier = read_json(to / MANIFEST)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{to}: expected a new or empty folder, but it holds other files; choose another") from error
     if earlier != content:

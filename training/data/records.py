@@ -7,7 +7,6 @@ the same bytes, as from single files.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unetlite.vision.errors import DatasetError, MissingExtraError
-from unetlite.vision.files import atomic_path, write_json
+from unetlite.vision.files import atomic_path, read_json, write_json
 
 PICTURES_PER_FILE = 256
 _HEADER, _FOOTER = 12, 4  # bytes of length and its checksum before, and of the checksum after, a record
@@ -92,15 +91,16 @@ def find_records(folder: Path) -> list[RecordSample]:
     for number in range(count):
         path = folder / record_name(number, count)
         try:
-            places = json.loads(path.with_suffix(".json").read_text("utf-8"))["records"]
+            places = read_json(path.with_suffix(".json"))["records"]
             found += [RecordSample(file=path, **place) for place in places]
             size = path.stat().st_size
+            end = found[-1].offset + found[-1].length + _FOOTER if places else size
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise DatasetError(
                 f"{path}: expected a file of records with its index {path.stem}.json, got {error}; run unet-data "
                 "prepare again"
             ) from error
-        if places and found[-1].offset + found[-1].length + _FOOTER != size:
+        if end != size:
             raise DatasetError(f"{path}: expected a file as long as its index says, got {size} bytes; copy it again")
     return found
 

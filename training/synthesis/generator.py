@@ -5,7 +5,6 @@ Stands apart because here are the generator's only writes.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from unetlite.training.synthesis.randomness import chance, pick, stream
 from unetlite.training.synthesis.scene import Scene, draw_document_scene, draw_negative_scene
 from unetlite.training.synthesis.surfaces import SurfaceSource
 from unetlite.vision.errors import DatasetError
-from unetlite.vision.files import write_json, write_text
+from unetlite.vision.files import read_json, write_json, write_text
 from unetlite.vision.image import write_image
 from unetlite.vision.shard import Shard, owns, parse_shard
 
@@ -206,11 +205,13 @@ def _claim(directory: Path, record: dict[str, Any]) -> None:
     path = directory / "synthesis.json"
     if path.is_file():
         try:
-            earlier = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
+            earlier = read_json(path)
+        except (OSError, ValueError) as error:
             raise DatasetError(
                 f"{path}: expected the record of an earlier run, got no JSON; use a new folder"
             ) from error
+        if not isinstance(earlier, dict) or type(earlier.get("count")) is not int:
+            raise DatasetError(f"{path}: expected the record of an earlier run, got other JSON; use a new folder")
         keys = {**earlier, **record}
         differing = [key for key in keys if key != "count" and earlier.get(key) != record.get(key)]
         if differing:
