@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from unetlite.edge.capture.camera import Camera, CameraError, LiveFrame
+from unetlite.vision.contract import InputSpec
+from unetlite.vision.preprocess import preprocess
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class LatestFrames:
         opener: Callable[[], Camera],
         *,
         every_frame: bool = False,
+        fit: InputSpec | None = None,
         recovery: RecoverySettings | None = None,
         tell: Callable[[str], object] = lambda sentence: None,
     ) -> None:
@@ -52,13 +55,14 @@ class LatestFrames:
         Args:
             opener: opens it, and again after a failure.
             every_frame: wait until each frame is asked for instead of replacing it.
+            fit: the network's input, for which each frame is then fitted here: the loop is busy with the one before.
             recovery: patience.
             tell: told in one sentence when the camera is lost and when it is back.
 
         Raises:
             CameraError, MissingExtraError: it cannot be opened. Later failures are retried instead.
         """
-        self._opener, self._every_frame, self._tell = opener, every_frame, tell
+        self._opener, self._every_frame, self._fit, self._tell = opener, every_frame, fit, tell
         self._recovery = recovery or RecoverySettings()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -164,6 +168,7 @@ class LatestFrames:
             self._finish(None)
             return False
         small = frame.small  # made here: the loop is busy with the frame before
+        fitted = None if self._fit is None else preprocess(small, self._fit)
         with self._changed:
             if self._is_over(reader):
                 return False
@@ -174,7 +179,7 @@ class LatestFrames:
             skipped = max(0, frame.number - self._own_number - 1)  # a camera opened anew counts from 0 again
             self._own_number = frame.number
             self.dropped += skipped + (self._frame is not None)
-            self._frame = replace(frame, number=self._count + skipped, low=small)
+            self._frame = replace(frame, number=self._count + skipped, low=small, fitted=fitted)
             self._count += skipped + 1
             self._last_s = time.monotonic()
             back = self.trouble is not None

@@ -101,15 +101,7 @@ def judge(
         known: whether a card of this fingerprint needs no look at its sharpness, as it is not taken again anyway.
         every: measure all, whatever fails.
     """
-    lie = lie_of(quad, frame.size_wh, formats, settings.focal_share)
-    sure = Gate(
-        "outline",
-        confidence,
-        settings.least_confidence,
-        confidence >= settings.least_confidence,
-        "Show the whole card on a plain ground.",
-    )
-    gates = (sure, *_lie_gates(quad, frame.size_wh, lie, settings))
+    gates, lie = judge_lie(quad, frame.size_wh, settings, formats, confidence=confidence)
     if first_failed(gates) and not every:
         return Quality(gates, 0.0, None, lie)
     view = flat_view(frame.small, frame.in_small(quad), lie.format)
@@ -123,6 +115,21 @@ def judge(
     sharp = blur is not None and blur <= settings.most_blur_mm
     gates += (Gate("sharpness", blur, settings.most_blur_mm, sharp, "Hold still: it is blurred."),)
     return Quality(gates, 0.0 if blur is None else 1.0 / max(blur, 1e-3), print_, lie)
+
+
+def judge_lie(
+    quad: Quad,
+    size_wh: tuple[int, int],
+    settings: QualitySettings,
+    formats: Sequence[DocumentFormat] = DOCUMENT_FORMATS,
+    *,
+    confidence: float = 1.0,
+) -> tuple[tuple[Gate, ...], Lie]:
+    """The gates that need no pixels, the first of all, and how the card lies; arguments as for `judge`."""
+    lie = lie_of(quad, size_wh, formats, settings.focal_share)
+    least = settings.least_confidence
+    sure = Gate("outline", confidence, least, confidence >= least, "Show the whole card on a plain ground.")
+    return (sure, *_lie_gates(quad, size_wh, lie, settings)), lie
 
 
 def _lie_gates(quad: Quad, size_wh: tuple[int, int], lie: Lie, s: QualitySettings) -> tuple[Gate, ...]:
