@@ -24,10 +24,10 @@ import numpy as np
 from accuracy import usual_recipe
 from tables import table, write_tables
 
-from unetlite.edge.benchmark_pictures import benchmark_samples, read_picture
-from unetlite.edge.benchmark_work import count_work
-from unetlite.edge.latency import paired_ratio
-from unetlite.edge.scores import GOOD_QUAD_IOU
+from unetlite.edge.benchmark.latency import paired_ratio
+from unetlite.edge.benchmark.pictures import benchmark_samples, read_picture
+from unetlite.edge.benchmark.scores import GOOD_QUAD_IOU
+from unetlite.edge.benchmark.work import count_work
 from unetlite.edge.segmenter import load_segmenter, shipped_model
 from unetlite.vision.metrics import quad_iou
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from tables import TABLES_FORMAT, markdown  # noqa: E402
 
-from unetlite.edge.report import read_report  # noqa: E402
+from unetlite.edge.compare.report import read_report  # noqa: E402
 from unetlite.vision.files import write_text  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from unetlite.edge.remote_cli import benchmark_remote
+from unetlite.edge.remote.cli import benchmark_remote
 from unetlite.vision.cli import Command, Group, overwrite_option, progress, tell
 
 if TYPE_CHECKING:
@@ -222,10 +222,10 @@ def benchmark_run(
     """
     import os
 
-    from unetlite.edge.benchmark import run_benchmark
-    from unetlite.edge.benchmark_tables import run_lines, text_table
-    from unetlite.edge.low_iou import check_low_iou_folder, write_low_iou_overlays
-    from unetlite.edge.report import read_report, table_rows
+    from unetlite.edge.benchmark.low_iou import check_low_iou_folder, write_low_iou_overlays
+    from unetlite.edge.benchmark.run import run_benchmark
+    from unetlite.edge.compare.report import read_report, table_rows
+    from unetlite.edge.compare.tables import run_lines, text_table
     from unetlite.edge.segmenter import chosen_model
     from unetlite.vision.errors import OutputError
     from unetlite.vision.files import write_json
@@ -270,8 +270,8 @@ def _judge(
     max_slowdown: float,
 ) -> None:
     """Say how the reports do against a baseline; exit 3 where they lose too much."""
-    from unetlite.edge.benchmark_choice import judge_against
-    from unetlite.edge.report import table_rows
+    from unetlite.edge.compare.choice import judge_against
+    from unetlite.edge.compare.report import table_rows
 
     verdicts = judge_against(
         table_rows(reports), table_rows([baseline]), max_iou_loss=max_iou_loss, max_slowdown=max_slowdown
@@ -306,10 +306,10 @@ def benchmark_compare(
     overwrite: bool,
 ) -> None:
     """Put the reports of one or more devices into one table, and choose which model goes where."""
-    from unetlite.edge.benchmark_choice import Budget, recommend
-    from unetlite.edge.benchmark_tables import csv_table, markdown_table, text_table
-    from unetlite.edge.html_report import html_page
-    from unetlite.edge.report import read_report, report_warnings, table_rows
+    from unetlite.edge.compare.choice import Budget, recommend
+    from unetlite.edge.compare.page import html_page
+    from unetlite.edge.compare.report import read_report, report_warnings, table_rows
+    from unetlite.edge.compare.tables import csv_table, markdown_table, text_table
     from unetlite.vision.errors import OutputError
     from unetlite.vision.files import write_text
 
@@ -350,7 +350,7 @@ def doctor(ctx: click.Context, gpu: bool, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from unetlite.edge.doctor import examine, works
+    from unetlite.edge.doctor.checks import examine, works
 
     checks = examine(gpu=gpu)
     healthy = works(checks)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unetlite.edge.scores import GOOD_QUAD_IOU
+from unetlite.edge.benchmark.scores import GOOD_QUAD_IOU
 from unetlite.export.agreement import Judged, PictureScore, Score
 
 # Two masks that lie equally close to the truth still differ along their rims, so disagreement is the harsher figure:

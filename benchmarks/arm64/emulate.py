@@ -23,11 +23,11 @@ from typing import Any
 import click
 import numpy as np
 
-from unetlite.edge.benchmark import REPORT_FORMAT, REPORT_VERSION
-from unetlite.edge.benchmark_pictures import benchmark_samples, data_record
-from unetlite.edge.benchmark_tables import text_table
-from unetlite.edge.latency import STAGES
-from unetlite.edge.report import table_rows
+from unetlite.edge.benchmark.latency import STAGES
+from unetlite.edge.benchmark.pictures import benchmark_samples, data_record
+from unetlite.edge.benchmark.run import REPORT_FORMAT, REPORT_VERSION
+from unetlite.edge.compare.report import table_rows
+from unetlite.edge.compare.tables import text_table
 from unetlite.edge.runtime import installed_version
 from unetlite.edge.segmenter import chosen_model
 from unetlite.vision.files import write_json

@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unetlite.edge.benchmark import model_record
-from unetlite.edge.benchmark_conditions import read_conditions
-from unetlite.edge.benchmark_pictures import benchmark_samples, read_picture, relative_name
+from unetlite.edge.benchmark.conditions import read_conditions
+from unetlite.edge.benchmark.pictures import benchmark_samples, read_picture, relative_name
+from unetlite.edge.benchmark.run import model_record
+from unetlite.edge.benchmark.scores import Scores
 from unetlite.edge.device import device_record
-from unetlite.edge.scores import Scores
 from unetlite.edge.segmenter import load_segmenter
 
 MARK = 0x554E0000  # count.c knows it

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from reports import check_schema
 
-from unetlite.edge.benchmark_tables import text_table
-from unetlite.edge.report import table_rows
+from unetlite.edge.compare.report import table_rows
+from unetlite.edge.compare.tables import text_table
 
 ARM64 = Path(__file__).resolve().parents[2] / "benchmarks" / "arm64"
 
