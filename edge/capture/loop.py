@@ -157,7 +157,7 @@ class CaptureLoop:
         if step.capture is not None:
             self._save(step.capture, manual=step.manual)
         self._say(step)
-        trouble = self._disk_trouble or self._frames.trouble
+        trouble = self._disk_trouble or self._frames.trouble or self._frames.blank
         # Without its capture: whoever looks on must not keep a frame of full size.
         shown = Step(step.state, step.sentence, progress=step.progress)
         self._last_view = View(frame.small, seen.small_quad, shown, trouble, self._figures(), latency_ms)

@@ -50,6 +50,7 @@ class _Look:
     """The last frame whose picture was looked at; `quality` is None where it showed no card."""
 
     time_s: float
+    size_wh: tuple[int, int]
     probability: np.ndarray
     finding: Finding
     quality: Quality | None
@@ -108,7 +109,7 @@ class Sight:
                     every=every,
                 )
         if last is None:
-            self._look = _Look(frame.time_s, probability, finding, quality)
+            self._look = _Look(frame.time_s, frame.size_wh, probability, finding, quality)
         judged = time.perf_counter()
         latency_ms = {
             "preprocess": (fed - begin) * 1000.0,
@@ -121,7 +122,7 @@ class Sight:
     def _recent(self, frame: LiveFrame, known: Callable[[int], bool]) -> _Look | None:
         """The last look, while it still speaks for this frame."""
         look = self._look
-        if look is None:
+        if look is None or look.size_wh != frame.size_wh:  # a camera may change its mind
             return None
         print_ = None if look.quality is None else look.quality.fingerprint
         valid_s = _KNOWN_LOOK_S if print_ is not None and known(print_) else _LOOK_S
