@@ -105,6 +105,7 @@ class Sight:
                     self._settings,
                     contract.document_formats,
                     confidence=finding.confidence,
+                    model_least=contract.output.min_confidence,
                     known=known,
                     every=every,
                 )
@@ -130,8 +131,15 @@ class Sight:
 
     def _moved(self, frame: LiveFrame, quad: Quad, finding: Finding, before: Quality) -> Quality:
         """How the card lies now, and what was measured a moment ago."""
-        formats = self._segmenter.contract.document_formats
-        gates, lie = judge_lie(quad, frame.size_wh, self._settings, formats, confidence=finding.confidence)
+        contract = self._segmenter.contract
+        gates, lie = judge_lie(
+            quad,
+            frame.size_wh,
+            self._settings,
+            contract.document_formats,
+            confidence=finding.confidence,
+            model_least=contract.output.min_confidence,
+        )
         return replace(before, gates=gates + before.gates[len(gates) :], lie=lie)
 
 
