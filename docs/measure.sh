@@ -24,9 +24,12 @@ unet-benchmark run --threads 1 --data "$work/dlc2021-dev" --report docs/results/
 python benchmarks/calibration_strategies.py models/unetlite.keras "$work/dlc2021-dev" \
     --validation "$work/dlc2021-dev" --report docs/results/calibration-strategies.json --overwrite
 
-# Live capture: the gates' rates, and what a cycle costs.
+# Live capture: the gates' rates, what a cycle costs, what faults, 100,000 frames and crowds do to it.
 python benchmarks/quality_gates.py --to docs/results/quality-gates.json
 python benchmarks/capture.py --to docs/results/capture.json
+python benchmarks/page_load.py --to docs/results/page-load.json
+python benchmarks/soak.py --to docs/results/soak.json
+python benchmarks/capture_faults.py --to docs/results/capture-faults.json
 
 # What more work costs, and whether the input pipeline keeps up.
 python benchmarks/growth.py
