@@ -5,6 +5,7 @@ Stands apart because device, benchmark and training read one answer in one way.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -30,6 +31,10 @@ _PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
 _SHAPE_WEIGHT = 0.1  # of the shape's cost, against the same
 _ODD_COST = 3.0  # of a shape, from which even a four-sided region is asked again
+# Of likeness and certainty (logarithms), shape cost and agreement, and the constant: benchmarks/confidence.py on the
+# validation pictures of models/recipe.sh, drawn ones with a document and drawn or real ones without.
+_CONFIDENCE_WEIGHTS = (2.5, 8.6, -1.3, 5.2, 0.9)
+_USUAL_AGREEMENT = 0.9  # of documents' sides, where no picture was asked
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
 
@@ -49,8 +54,16 @@ class Signs:
     shape_cost: float
     agreement: float | None
 
+    def features(self) -> tuple[float, float, float, float]:
+        """What the weights of the confidence are for."""
+        agreement = _USUAL_AGREEMENT if self.agreement is None else self.agreement
+        return math.log(max(self.likeness, 1e-3)), math.log(max(self.certainty, 1e-3)), self.shape_cost, agreement
+
     def confidence(self) -> float:
-        return self.likeness * self.certainty
+        """0..1: how much rather a picture with these signs shows a document than none, were both equally frequent."""
+        *weights, constant = _CONFIDENCE_WEIGHTS
+        evidence = constant + sum(w * sign for w, sign in zip(weights, self.features(), strict=True))
+        return 1.0 / (1.0 + math.exp(-max(evidence, -50.0)))
 
 
 @dataclass(frozen=True)
@@ -84,8 +97,8 @@ def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:
 def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
     """Find the one document that a probability map shows best, by the map alone.
 
-    Confidence is how four-sided the answer is (IoU of the quad and the region, of the threshold or level, that is
-    most like it) times how sure the network is inside the quad (mean probability).
+    Confidence is `Signs.confidence` of how four-sided the answer is, how sure the network inside, and how plain the
+    shape.
 
     Args:
         probability: (h, w) float32, from `document_probability`.
