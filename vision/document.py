@@ -5,7 +5,8 @@ Stands apart because device, benchmark and training read one answer in one way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region, level_points
 from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad, as_quad, fit_quad, fit_sides, order_corners, quad_mask
-from unetlite.vision.refine import Belief, refine_quad
+from unetlite.vision.refine import Belief, Refinement, refine_quad
 from unetlite.vision.settle import settle_quad
 from unetlite.vision.shape import PLAIN_COST, shape_cost
 
@@ -30,7 +31,39 @@ _PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
 _SHAPE_WEIGHT = 0.1  # of the shape's cost, against the same
 _ODD_COST = 3.0  # of a shape, from which even a four-sided region is asked again
+# Of likeness and certainty (logarithms), shape cost and agreement, and the constant: benchmarks/confidence.py on the
+# validation pictures of models/recipe.sh, drawn ones with a document and drawn or real ones without.
+_CONFIDENCE_WEIGHTS = (2.5, 8.6, -1.3, 5.2, 0.9)
+_USUAL_AGREEMENT = 0.9  # of documents' sides, where no picture was asked
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What speaks for and against a quad.
+
+    Attributes:
+        likeness: IoU with the region, of the threshold or another level, that is most like it.
+        certainty: mean probability inside.
+        shape_cost: how unlike a flat card it is, from `shape_cost`.
+        agreement: share of the sides that the picture shows; None where it was not asked.
+    """
+
+    likeness: float
+    certainty: float
+    shape_cost: float
+    agreement: float | None
+
+    def features(self) -> tuple[float, float, float, float]:
+        """What the weights of the confidence are for."""
+        agreement = _USUAL_AGREEMENT if self.agreement is None else self.agreement
+        return math.log(max(self.likeness, 1e-3)), math.log(max(self.certainty, 1e-3)), self.shape_cost, agreement
+
+    def confidence(self) -> float:
+        """0..1: how much rather a picture with these signs shows a document than none, were both equally frequent."""
+        *weights, constant = _CONFIDENCE_WEIGHTS
+        evidence = constant + sum(w * sign for w, sign in zip(weights, self.features(), strict=True))
+        return 1.0 / (1.0 + math.exp(-max(evidence, -50.0)))
 
 
 @dataclass(frozen=True)
@@ -40,10 +73,12 @@ class Finding:
     Attributes:
         quad: (4, 2) float32 pixels of the picture, clockwise from the top-left; None where there is no document.
         confidence: 0..1, also of what was not taken for a document.
+        signs: what the confidence comes of; None where nothing was looked at.
     """
 
     quad: Quad | None
     confidence: float
+    signs: Signs | None = None
 
 
 def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:
@@ -62,8 +97,8 @@ def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:
 def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
     """Find the one document that a probability map shows best, by the map alone.
 
-    Confidence is how four-sided the answer is (IoU of the quad and the region, of the threshold or level, that is
-    most like it) times how sure the network is inside the quad (mean probability).
+    Confidence is `Signs.confidence` of how four-sided the answer is, how sure the network inside, and how plain the
+    shape.
 
     Args:
         probability: (h, w) float32, from `document_probability`.
@@ -73,12 +108,13 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    quad, is_clean = _outlined(probability, region, spec.threshold)
-    if not is_clean:
+    quad, likeness = _outlined(probability, region, spec.threshold)
+    if likeness < _FOUR_SIDED:
         quad = _settled(probability, region, spec.threshold)
     if quad is None:
         return Finding(None, 0.0)
-    return _finding(quad, probability, [region], placement, spec)
+    signs = _signs(quad, probability, [region], placement)
+    return _finding(_map_to_image(quad, probability, placement), signs, spec)
 
 
 def locate_document(image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
@@ -104,15 +140,14 @@ def plain_document(
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    quad, is_clean = _outlined(probability, region, spec.threshold)
-    if quad is None or not is_clean:
+    quad, likeness = _outlined(probability, region, spec.threshold)
+    if quad is None or likeness < _FOUR_SIDED:
         return None
-    finding = _finding(quad, probability, [region], placement, spec)
-    if finding.quad is None:
-        return finding
     belief = Belief(probability, placement, spec.threshold)
-    refined = refine_quad(image, finding.quad, belief=belief).quad
-    return replace(finding, quad=refined) if _cost(refined, placement) <= _ODD_COST else None
+    refinement = refine_quad(image, _map_to_image(quad, probability, placement), belief=belief)
+    if _cost(refinement.quad, placement) > _ODD_COST:
+        return None
+    return _finding(refinement.quad, _signs(quad, probability, [region], placement, refinement), spec)
 
 
 def contested_document(
@@ -125,7 +160,7 @@ def contested_document(
     map, picture and shape together speak for. Arguments as there.
     """
     belief = Belief(probability, placement, spec.threshold)
-    best: tuple[float, np.ndarray] | None = None
+    best: tuple[float, np.ndarray, Refinement] | None = None
     regions: list[np.ndarray] = []
     tried: list[np.ndarray] = []
     for level in _levels(spec.threshold):
@@ -144,28 +179,45 @@ def contested_document(
         quad = _image_to_map(refinement.quad, probability, placement)
         score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4 - _SHAPE_WEIGHT * cost
         if best is None or score > best[0]:
-            best = score, quad
+            best = score, quad, refinement
         if min(refinement.agreement) >= _PLAIN_AGREEMENT and cost <= PLAIN_COST:
             break  # the picture shows all four sides: other levels would only cost time
     if best is None:
         return Finding(None, 0.0)
-    return _finding(best[1], probability, regions, placement, spec)
+    _, quad, refinement = best
+    return _finding(refinement.quad, _signs(quad, probability, regions, placement, refinement), spec)
 
 
-def _finding(
-    quad: np.ndarray, probability: np.ndarray, regions: list[np.ndarray], placement: Placement, spec: OutputSpec
-) -> Finding:
+def _signs(
+    quad: np.ndarray,
+    probability: np.ndarray,
+    regions: list[np.ndarray],
+    placement: Placement,
+    refinement: Refinement | None = None,
+) -> Signs | None:
+    """What speaks for a quad, in pixels of the map; None where it holds no pixel."""
     inside = _mask(quad, probability)
     area = np.count_nonzero(inside)
     if area == 0:
+        return None
+    found = _map_to_image(quad, probability, placement) if refinement is None else refinement.quad
+    return Signs(
+        likeness=max(_iou(inside, region) for region in regions),
+        certainty=float(probability[inside].sum()) / area,
+        shape_cost=_cost(found, placement),
+        agreement=None if refinement is None else sum(refinement.agreement) / 4,
+    )
+
+
+def _finding(quad: np.ndarray, signs: Signs | None, spec: OutputSpec) -> Finding:
+    if signs is None:
         return Finding(None, 0.0)
-    likeness = max(_iou(inside, region) for region in regions)
-    confidence = likeness * float(probability[inside].sum()) / area
     try:
-        found = as_quad(placement.to_image(quad, (probability.shape[1], probability.shape[0])))
+        found = as_quad(quad)
     except InvalidQuadError:
         return Finding(None, 0.0)
-    return Finding(found if confidence >= spec.min_confidence else None, confidence)
+    confidence = signs.confidence()
+    return Finding(found if confidence >= spec.min_confidence else None, confidence, signs)
 
 
 def _levels(threshold: float) -> list[float]:
@@ -177,12 +229,10 @@ def _is_large_enough(region: np.ndarray) -> bool:
     return np.count_nonzero(region) >= MIN_AREA_SHARE * region.size
 
 
-def _outlined(probability: np.ndarray, region: np.ndarray, level: float) -> tuple[np.ndarray | None, bool]:
-    """The quad fitted to a region's outline, in pixels of the map, and whether the region is that quad."""
+def _outlined(probability: np.ndarray, region: np.ndarray, level: float) -> tuple[np.ndarray | None, float]:
+    """The quad fitted to a region's outline, in pixels of the map, and the IoU of the two."""
     quad = fit_quad(level_points(probability, region, level))
-    if quad is None:
-        return None, False
-    return quad, _iou(_mask(quad, region), region) >= _FOUR_SIDED
+    return quad, 0.0 if quad is None else _iou(_mask(quad, region), region)
 
 
 def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.ndarray | None:

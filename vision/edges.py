@@ -37,15 +37,19 @@ def visible_pieces(image: RgbImage, sides: np.ndarray, band: float) -> np.ndarra
     A card that the picture's border cuts off must not be drawn in to its lettering. Of a side that shows less than
     half of its pieces none counts.
     """
+    last = np.array([image.shape[1] - 1.0, image.shape[0] - 1.0])
+    if (sides[:, 0] >= band).all() and (sides[:, 0] <= last - band).all():
+        return np.ones((4, CELLS), bool)
     outer = _PROFILE_PLACES.reshape(CELLS, _PROFILES)[:, [0, -1], None]  # what lies between them shows as well
     feet = sides[:, None, None, 0] * (1.0 - outer) + sides[:, None, None, 1] * outer  # (4, pieces, 2, xy)
     across = (np.abs(normals(sides)) * (band / 2))[:, None, None]
-    last = np.array([image.shape[1] - 1.0, image.shape[0] - 1.0])
     seen = ((feet >= across) & (feet <= last - across)).all(axis=(2, 3))
     return seen & (seen.sum(axis=1, keepdims=True) >= CELLS // 2)
 
 
-def profiles(image: RgbImage, sides: np.ndarray, band: float, samples: int) -> np.ndarray:
+def profiles(
+    image: RgbImage, sides: np.ndarray, band: float, samples: int, *, interpolation: int = cv2.INTER_LINEAR
+) -> np.ndarray:
     """Colours across the sides from `band` pixels inside to `band` outside: (rows of all sides, samples, 3).
 
     Beyond the picture's border its last pixels go on, so the border is no edge.
@@ -64,7 +68,7 @@ def profiles(image: RgbImage, sides: np.ndarray, band: float, samples: int) -> n
             matrix,
             (samples, rows),
             dst=strip,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            flags=interpolation | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
     return strips.reshape(4 * rows, samples, 3)
@@ -88,11 +92,16 @@ def edge_evidence(
     samples = strip.shape[1]
     step = 2.0 * band / (samples - 1)
     size = max(2, round(window / step))
-    box = {"ddepth": cv2.CV_32F, "ksize": (size, _PROFILES), "anchor": (0, 0)}  # a piece's profiles, a window's samples
-    shape = (4, CELLS, samples - size + 1, 3)
-    mean = cv2.boxFilter(strip, **box)[::_PROFILES, : shape[2]].reshape(shape)
-    square = cv2.sqrBoxFilter(strip, **box)[::_PROFILES, : shape[2]].reshape(shape)
-    variance = square.sum(axis=3) - np.einsum("spkc,spkc->spk", mean, mean)
+    colours = strip.astype(np.float32)
+    squares = cv2.transform(colours * colours, np.ones((1, 3), np.float32))
+    pieces = (4 * CELLS, _PROFILES, -1)
+    mean = colours.reshape(pieces).sum(axis=1).reshape(4 * CELLS, samples, 3)
+    square = squares.reshape(pieces).sum(axis=1)
+    box = {"ddepth": cv2.CV_32F, "ksize": (size, 1), "anchor": (0, 0)}
+    shape = (4, CELLS, samples - size + 1)
+    mean = cv2.boxFilter(mean, **box)[:, : shape[2]].reshape(*shape, 3) * np.float32(1 / _PROFILES)
+    square = cv2.boxFilter(square, **box)[:, : shape[2]].reshape(shape) * np.float32(1 / _PROFILES)
+    variance = square - np.einsum("spkc,spkc->spk", mean, mean)
     apart = mean[..., size:, :] - mean[..., :-size, :]
     between = np.einsum("spkc,spkc->spk", apart, apart) * np.float32(0.25)
     within = (variance[..., :-size] + variance[..., size:]) * np.float32(_TEXTURE / 2)
@@ -123,7 +132,7 @@ def fit_lines(
     apex = ((left - right) / np.minimum(left - 2 * top + right, -1e-9)).clip(-1.0, 1.0)  # of the parabola, in places
     edge = places[peak] + apex * (places[1] - places[0])
     strong = visible & (evidence.take(flat) >= _EVIDENCE)
-    for _ in range(3):
+    for _ in range(2):
         # Tukey's weights; then the normal equations of a line by its height at both ends, solved by Cramer's rule.
         weight = strong * np.square(np.maximum(0.0, 1.0 - np.square((edge - line) / (2 * on_line))))
         aa, ab, bb = (weight @ _END_PRODUCTS).T

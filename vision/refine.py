@@ -28,6 +28,10 @@ _LEAST_WINDOW_PX = 2.0  # as blurred as edges in photographs are
 _LEAST_BAND_PX = 4.0  # two windows
 _LEAST_ON_LINE_PX = 0.75
 
+# Of a good map the corners are mostly nearer. Where within this share all sides show, one pass is enough.
+_NEAR_SHARE = 0.04
+_NEAR_SAMPLES = 44
+_NEAR_COST = 2.0  # of the shape: one frame in a hundred of a flat document has more
 _SAMPLES = 36  # per profile: 2 in a pixel of a card 150 pixels wide, 1 in 4 pixels of one of 1200
 _FINE_SAMPLES = 24  # enough for a tenth of a pixel in 8: the vertex of a parabola is read between them
 _GRID = 2  # samples between neighbouring ends of the lines that are tried
@@ -38,6 +42,8 @@ _FAINT_REACH = 0.4
 # Of a side's votes, for a shape cost of 1. An absurd quad costs 5 more than a plain one: half of a side in full view.
 _SHAPE_VOTES = 0.1
 _SWEEPS = 2  # over the sides, each with the others as they are
+_ROW_OF_THREE = np.ones((1, 3), np.uint8)
+_ONES = np.ones(CELLS, np.float32)
 _BEYOND = -0.3  # of the map's weights, beyond its rim: less surely no document than what is seen
 
 
@@ -104,44 +110,74 @@ def refine_quad(
     image = np.ascontiguousarray(image)  # once: OpenCV would copy a view for each side
     window = max(_WINDOW_SHARE * card_width, _LEAST_WINDOW_PX)
     visible = visible_pieces(image, given, band)
-    evidence, _, places = edge_evidence(profiles(image, given, band, _SAMPLES), visible, band, window)
-    votes = _votes(evidence, visible)
-    offsets, distrust = _offsets(places), _distrust(places, band)
-    found = _shifted(given, offsets[(votes - distrust).argmax(axis=1)])
-    worth = None  # of each line, apart from the picture
-    if belief is not None and not _is_plain(found, belief):
-        worth = _map_gains(belief, given, places, band) - distrust
-        found = _chosen_together(found, given, offsets, votes + worth, belief, range(4))
+    near = _NEAR_SHARE * card_width
+    if belief is not None and near < band:
+        sides, seen = _fitted(image, given, given, visible, near, window, _NEAR_SAMPLES)
+        if seen.moved.all() and _shape_cost(sides, belief) <= _NEAR_COST:
+            return _refinement(corners, sides, seen, belief, band)
+    strip = profiles(image, given, band, _SAMPLES, interpolation=cv2.INTER_NEAREST)
+    evidence, _, places = edge_evidence(strip, visible, band, window)
+    votes, distrust = _votes(evidence, visible), _distrust(places, band)
+    found = _shifted(given, _offsets(places)[(votes - distrust).argmax(axis=1)])
+    fine = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
+    sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
+    if belief is not None and _shape_cost(sides, belief) > PLAIN_COST:
+        worth = _map_gains(belief, given, places, band) - distrust  # of each line, apart from the picture
+        found = _chosen_together(found, given, places, votes + worth, belief, range(4))
+        sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
+        sides = _chosen_together(sides, given, places, worth, belief, np.flatnonzero(~seen.moved))
+    return _refinement(corners, sides, seen, belief, band)
 
-    fine_band = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the picture says of four sides: whether it shows an edge, agreement and residual, (4,) each."""
+
+    moved: np.ndarray
+    agreement: np.ndarray
+    residual_px: np.ndarray
+
+
+def _fitted(
+    image: RgbImage,
+    given: np.ndarray,
+    found: np.ndarray,
+    visible: np.ndarray,
+    band: float,
+    window: float,
+    samples: int,
+    fine_band: float | None = None,
+) -> tuple[np.ndarray, _Seen]:
+    """The sides found, fitted to the edges within `fine_band` of them; as given where there is no edge in `band`."""
+    card_width = float(_lengths(given).max())
+    fine_band = band + window if fine_band is None else fine_band
     on_line = max(_ON_LINE_SHARE * card_width, _LEAST_ON_LINE_PX)
-    evidence, contrast, fine = edge_evidence(
-        profiles(image, found, fine_band, _FINE_SAMPLES), visible, fine_band, window
-    )
-    lines = _offsets(fine)[_votes(evidence, visible).argmax(axis=1)]
-    lines, agreement, residual = fit_lines(evidence, contrast, fine, visible, lines, on_line)
+    strip = profiles(image, found, fine_band, samples)
+    evidence, contrast, places = edge_evidence(strip, visible, fine_band, window)
+    lines = _offsets(places)[_votes(evidence, visible).argmax(axis=1)]
+    lines, agreement, residual = fit_lines(evidence, contrast, places, visible, lines, on_line)
     found = _shifted(found, lines)
-
     away = np.abs(((found - given) * normals(given)[:, None]).sum(axis=2)).max(axis=1)
     moved = (agreement >= _AGREEMENT) & (away <= band)
     if np.count_nonzero(visible.any(axis=1) & (agreement < _AGREEMENT)) >= 2:
         moved &= away <= _FAINT_REACH * band
-    sides = np.where(moved[:, None, None], found, given)
-    if belief is not None and not moved.all() and not _is_plain(sides, belief):
-        if worth is None:
-            worth = _map_gains(belief, given, places, band) - distrust
-        sides = _chosen_together(sides, given, offsets, worth, belief, np.flatnonzero(~moved))
+    return np.where(moved[:, None, None], found, given), _Seen(moved, agreement, residual)
+
+
+def _refinement(
+    corners: np.ndarray, sides: np.ndarray, seen: _Seen, belief: Belief | None, band: float
+) -> Refinement:
     refined = _meetings(sides)
     # Where neighbouring sides nearly line up, a little turn of one takes the corner far: such a view decides nothing.
-    if refined is None or np.abs(refined - corners).max() > 2 * band or np.array_equal(sides, given):
-        return _unmoved(corners, agreement)
+    if refined is None or np.abs(refined - corners).max() > 2 * band:
+        return _unmoved(corners, seen.agreement)
     first = int(refined.sum(axis=1).argmin())  # of a card turned by 45 degrees another corner may now come first
     order = np.arange(first, first + 4) % 4
     return Refinement(
         refined[order].astype(np.float32),
-        tuple(moved[order].tolist()),
-        tuple(agreement[order].tolist()),
-        tuple(np.where(moved, residual, np.nan)[order].tolist()),
+        tuple(seen.moved[order].tolist()),
+        tuple(seen.agreement[order].tolist()),
+        tuple(np.where(seen.moved, seen.residual_px, np.nan)[order].tolist()),
     )
 
 
@@ -177,11 +213,9 @@ def _offsets(places: np.ndarray) -> np.ndarray:
 
 def _votes(evidence: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """(4, L) evidence per visible piece of each line of the table."""
-    nearby = evidence.copy()  # a line may pass a sample beside the edge
-    np.maximum(nearby[..., 1:], evidence[..., :-1], out=nearby[..., 1:])
-    np.maximum(nearby[..., :-1], evidence[..., 1:], out=nearby[..., :-1])
-    table = _line_table(evidence.shape[2])[1]
-    votes = nearby.reshape(4, -1).take(table, axis=1).sum(axis=2)
+    count = evidence.shape[2]
+    nearby = cv2.dilate(evidence.reshape(-1, count), _ROW_OF_THREE)  # a line may pass a sample beside the edge
+    votes = nearby.reshape(4, -1).take(_line_table(count)[1], axis=1) @ _ONES
     return votes / np.maximum(visible.sum(axis=1), 1)[:, None]
 
 
@@ -212,21 +246,21 @@ def _map_gains(belief: Belief, sides: np.ndarray, places: np.ndarray, band: floa
     return held.reshape(4, -1).take(_line_table(len(places))[1], axis=1).mean(axis=2)
 
 
-def _is_plain(sides: np.ndarray, belief: Belief) -> bool:
+def _shape_cost(sides: np.ndarray, belief: Belief) -> float:
     quad = _meetings(sides)
-    return quad is not None and shape_cost(quad[None], belief.placement.image_size_wh)[0] <= PLAIN_COST
+    return np.inf if quad is None else float(shape_cost(quad[None], belief.placement.image_size_wh)[0])
 
 
 def _chosen_together(
     sides: np.ndarray,
     given: np.ndarray,
-    offsets: np.ndarray,
+    places: np.ndarray,
     worth: np.ndarray,
     belief: Belief,
     free: Iterable[int],
 ) -> np.ndarray:
     """The sides with the free ones moved, one after the other, to the line with the most worth less shape cost."""
-    lines = given[:, None] + normals(given)[:, None, None] * offsets[None, :, :, None]  # (4, L, start and end, xy)
+    lines = given[:, None] + normals(given)[:, None, None] * _offsets(places)[..., None]  # (4, L, start and end, xy)
     sides = sides.copy()
     for _ in range(_SWEEPS):
         before = sides.copy()
