@@ -1,7 +1,7 @@
 """One level's file, as it ships.
 
-Stands apart because full integer is made in steps of its own: between learning the ranges and quantizing, channels
-are evened out, which TensorFlow's converter leaves undone.
+Stands apart because two levels take more than TensorFlow's converter: full integer is quantized in steps, with
+channels evened out in between, and int8 weights under float arithmetic are put into a float32 file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from unetlite.export.convert import convert
 from unetlite.export.equalize import equalize
 from unetlite.export.levels import LEVELS, Level
 from unetlite.export.mixed import calibrate, quantize
+from unetlite.export.weights8 import store_weights_as_int8
 from unetlite.vision.contract import InputSpec
 
 
@@ -22,6 +23,8 @@ def build(network: Any, level: Level, spec: InputSpec, pixels: Sequence[np.ndarr
     """A TFLite flatbuffer without metadata; equal arguments give equal bytes. Arguments and errors as `convert`."""
     if level is LEVELS["int8"]:
         return quantize(build_calibrated(network, spec, pixels))
+    if level is LEVELS["weights8"]:
+        return store_weights_as_int8(convert(network, level, spec))
     return convert(network, level, spec, pixels)
 
 

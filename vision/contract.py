@@ -21,7 +21,7 @@ CONTRACT_FILE = "contract.json"
 LABELS_FILE = "labels.txt"
 FITS = ("stretch", "letterbox")
 OUTPUT_KINDS = ("sigmoid", "softmax")
-LEVELS = ("float32", "float16", "dynamic", "int8", "int16x8")
+LEVELS = ("float32", "float16", "weights8", "dynamic", "int8", "int16x8")
 MAX_CONTRACT_BYTES = 1 << 20  # a contract is about 2 kB; a zip member that unpacks to more is no contract
 
 
