@@ -55,7 +55,7 @@ real fold3 05_fin_id 09_srb_passport
 real all
 for name in fold1 fold2 fold3; do tune "$name" "$name" base2 edge; done
 tune unetlite all base2 edge
-[ -f "$work/nano.keras" ] || "${train[@]}" --preset nano --epochs 12 --data "$work/drawn-split" \
+[ -f "$work/nano.keras" ] || "${train[@]}" --preset nano --epochs 8 --data "$work/drawn-split" \
     --data "$work/drawn2-split" --data "$work/negatives-split" --model-out "$work/nano.keras"
 tune unetlite-nano all nano nano
 for name in fold1 fold2 fold3 unetlite unetlite-nano; do export_int8 "$name"; done

@@ -16,17 +16,20 @@ from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region, level_points
 from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad, as_quad, fit_quad, fit_sides, order_corners, quad_mask
-from unetlite.vision.refine import refine_quad
+from unetlite.vision.refine import Belief, refine_quad
 from unetlite.vision.settle import settle_quad
+from unetlite.vision.shape import PLAIN_COST, shape_cost
 
 _SPIKE_SHARE = 0.25  # of the region's mean width: narrower parts are no part of a card
 _FOUR_SIDED = 0.95  # IoU of a region and its quad, above which nothing lies beside the card or over it
-_LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4)  # of the way from the threshold to 0 or 1
-_SAME_PX = 0.5  # of the map: nearer quads are refined to the same one
+_LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4, 0.86, -0.7)  # of the way from the threshold to 0 or 1
+_SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
 _OUTLINE_BANDS = (0.03, 0.015)  # shares of the quad's diagonal, pass by pass: level points that still speak for a side
 _WIDE_SEARCH_SHARE = 0.12  # of the card's width: twice `refine_quad`'s, for a map that is off
-_PLAIN_AGREEMENT = 0.5  # of each side: half of it shows an edge
+_PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
+_SHAPE_WEIGHT = 0.1  # of the shape's cost, against the same
+_ODD_COST = 3.0  # of a shape, from which even a four-sided region is asked again
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
 
@@ -81,10 +84,10 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
 def locate_document(image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
     """Find the one document that a probability map shows best, with its sides on the edges of the picture.
 
-    Where the region of the threshold is four-sided, this is `find_document` and `refine_quad`. Elsewhere the regions
-    of other levels, in which an object or print beside the card may be parted from it, give quads of their own; each
-    is refined, until the picture shows all four sides of one; of those the one is taken that map and picture together
-    speak for.
+    Where the region of the threshold is four-sided, this is `find_document` and `refine_quad`. Elsewhere, or where that
+    has a shape that no flat card shows to a camera, the regions of other levels, in which an object or print beside
+    the card may be parted from it, give quads of their own; each is refined, until the picture shows all four sides
+    of a plain one; of those the one is taken that map, picture and shape together speak for.
 
     Args:
         image: (H, W, 3) uint8, RGB, the picture.
@@ -95,11 +98,15 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    map_size_wh = (probability.shape[1], probability.shape[0])
+    belief = Belief(probability, placement, spec.threshold)
     quad, is_clean = _outlined(probability, region, spec.threshold)
     if is_clean and quad is not None:
         finding = _finding(quad, probability, [region], placement, spec)
-        return finding if finding.quad is None else replace(finding, quad=refine_quad(image, finding.quad).quad)
+        if finding.quad is None:
+            return finding
+        refined = refine_quad(image, finding.quad, belief=belief).quad
+        if _cost(refined, placement) <= _ODD_COST:
+            return replace(finding, quad=refined)
     best: tuple[float, np.ndarray] | None = None
     regions: list[np.ndarray] = []
     tried: list[np.ndarray] = []
@@ -108,16 +115,19 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
         if not _is_large_enough(region):
             continue
         regions.append(region)
-        quad = _settled(probability, region, level)
-        if quad is None or any(np.abs(quad - other).max() < _SAME_PX for other in tried):
+        quad = _plausible(probability, region, level, placement)
+        if quad is None or any(_is_same(quad, other) for other in tried):
             continue
         tried.append(quad)
-        refinement = refine_quad(image, placement.to_image(quad, map_size_wh), search_share=_WIDE_SEARCH_SHARE)
-        quad = _image_to_map(refinement.quad, placement, map_size_wh)
-        score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4
+        refinement = refine_quad(
+            image, _map_to_image(quad, probability, placement), search_share=_WIDE_SEARCH_SHARE, belief=belief
+        )
+        cost = _cost(refinement.quad, placement)
+        quad = _image_to_map(refinement.quad, probability, placement)
+        score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4 - _SHAPE_WEIGHT * cost
         if best is None or score > best[0]:
             best = score, quad
-        if min(refinement.agreement) >= _PLAIN_AGREEMENT:
+        if min(refinement.agreement) >= _PLAIN_AGREEMENT and cost <= PLAIN_COST:
             break  # the picture shows all four sides: other levels would only cost time
     if best is None:
         return Finding(None, 0.0)
@@ -166,17 +176,42 @@ def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.nd
         hull = fit_quad(level_points(probability, opened, level))
         if hull is not None:
             starts.append(hull)
+    settled = [_drawn_in(probability, region, level, outline, start) for start in starts]
+    return max(settled, key=lambda quad: float((probability - level)[_mask(quad, probability)].sum()))
+
+
+def _drawn_in(
+    probability: np.ndarray, region: np.ndarray, level: float, outline: np.ndarray, start: np.ndarray
+) -> np.ndarray:
+    """A quad settled on a region and fitted to its outline, in pixels of the map; the start, where that fails."""
     near = cv2.dilate(region.astype(np.uint8), np.ones((3, 3), np.uint8))  # other regions have no say
-    weights = probability * near - np.float32(level)
-    settled = [settle_quad(weights, start) for start in starts]
-    quad = max(settled, key=lambda quad: float(weights[_mask(quad, weights)].sum()))
+    quad = settle_quad(probability * near - np.float32(level), start)
     reach = float(np.linalg.norm(np.ptp(quad, axis=0)))
     for candidate in (fit_sides(quad, outline, [band * reach for band in _OUTLINE_BANDS]), quad):
         try:
             return as_quad(candidate)
         except InvalidQuadError:
             continue
-    return None
+    return start
+
+
+def _plausible(
+    probability: np.ndarray, region: np.ndarray, level: float, placement: Placement
+) -> np.ndarray | None:
+    """Of the quads about a region, in pixels of the map, the one that map and shape together speak for."""
+    outline = level_points(probability, region, level)
+    opened = _opened(region)
+    starts = [fit_quad(outline), fit_quad(level_points(probability, opened, level)) if opened.any() else None]
+    quads = [quad for quad in starts if quad is not None]
+    if not quads:
+        return None
+    quads.append(_drawn_in(probability, region, level, outline, quads[-1]))
+
+    def merit(quad: np.ndarray) -> float:
+        cost = _cost(_map_to_image(quad, probability, placement), placement)
+        return _soft_iou(probability, quad) - _SHAPE_WEIGHT * cost
+
+    return max(quads, key=merit)
 
 
 def _opened(region: np.ndarray) -> np.ndarray:
@@ -203,6 +238,17 @@ def _soft_iou(probability: np.ndarray, quad: np.ndarray) -> float:
     return held / max(float(probability.sum()) + np.count_nonzero(inside) - held, 1e-6)
 
 
-def _image_to_map(quad: Quad, placement: Placement, map_size_wh: tuple[int, int]) -> np.ndarray:
-    points = placement.to_input(quad)
-    return (points + 0.5) * np.divide(map_size_wh, placement.input_size_wh) - 0.5
+def _is_same(quad: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.abs(quad - other).max() < _SAME_SHARE * np.ptp(quad, axis=0).max())
+
+
+def _cost(quad: np.ndarray, placement: Placement) -> float:
+    return float(shape_cost(quad[None], placement.image_size_wh)[0])
+
+
+def _map_to_image(quad: np.ndarray, probability: np.ndarray, placement: Placement) -> np.ndarray:
+    return placement.to_image(quad, (probability.shape[1], probability.shape[0]))
+
+
+def _image_to_map(quad: np.ndarray, probability: np.ndarray, placement: Placement) -> np.ndarray:
+    return (placement.to_input(quad) + 0.5) * np.divide(probability.shape[::-1], placement.input_size_wh) - 0.5
