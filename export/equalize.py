@@ -73,8 +73,12 @@ def _pairs(model: Any) -> list[tuple[Any, Any]]:
         if codes[node.opcodeIndex] != kinds.DEPTHWISE_CONV_2D or node.builtinOptions.fusedActivationFunction:
             continue
         after = by_input.get(int(node.outputs[0]))
-        alone = readers[int(node.outputs[0])] == 1 and len(node.inputs) == 3
-        if alone and after is not None and codes[after.opcodeIndex] == kinds.CONV_2D:
+        if after is None or readers[int(node.outputs[0])] > 1 or codes[after.opcodeIndex] != kinds.CONV_2D:
+            continue
+        channels = graph.tensors[int(node.outputs[0])].shape[-1]
+        constants = [*map(int, node.inputs[1:3]), int(after.inputs[1])]
+        known = len(constants) == 3 and all(model.buffers[graph.tensors[i].buffer].data is not None for i in constants)
+        if known and graph.tensors[constants[2]].shape[-1] == channels:  # fewer in a grouped convolution
             found.append((node, after))
     return found
 
@@ -83,15 +87,7 @@ def _channel_ranges(
     calibrated: bytes, tensors: Sequence[int], spec: InputSpec, pixels: Sequence[np.ndarray]
 ) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Lowest and highest value of each channel, zero included, by tensor."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    # A delegate keeps what lies between its operations to itself.
-    interpreter = Interpreter(
-        model_content=calibrated,
-        experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    interpreter.allocate_tensors()
+    interpreter = open_with_all_tensors(calibrated)
     given = interpreter.get_input_details()[0]["index"]
     ranges: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for i in np.unique(np.linspace(0, len(pixels) - 1, LOOKED_AT).round().astype(int)):
@@ -102,6 +98,19 @@ def _channel_ranges(
             low, high = ranges.get(tensor, (np.float32(0), np.float32(0)))
             ranges[tensor] = np.minimum(low, values.min(axis=(0, 1, 2))), np.maximum(high, values.max(axis=(0, 1, 2)))
     return ranges
+
+
+def open_with_all_tensors(content: bytes) -> Any:
+    """An interpreter that keeps every tensor: a delegate would keep what lies between its operations to itself."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    return interpreter
 
 
 def _values(model: Any, tensor: int) -> np.ndarray:
