@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from unetlite.edge.options import PATH, model_options, models_option
 from unetlite.edge.remote.cli import benchmark_remote
 from unetlite.vision.cli import Command, Group, overwrite_option, progress, tell
 
@@ -19,30 +20,6 @@ if TYPE_CHECKING:
     from unetlite.edge.segmenter import Segmenter
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-PATH = click.Path(path_type=Path)
-
-
-def model_options(command: _F) -> _F:
-    """How a model is run, and what it may leave unsaid about itself."""
-    for option in reversed(
-        [
-            click.option(
-                "--input-range",
-                type=float,
-                nargs=2,
-                metavar="LOW HIGH",
-                help="Real values that 0 and 255 stand for, where the model does not say (or says wrong).",
-            ),
-            click.option(
-                "--fit",
-                type=click.Choice(["stretch", "letterbox"]),
-                help="How a picture is fitted into the input, instead of what the model says.",
-            ),
-            click.option("--labels", type=PATH, help="Class names, one a line, background first, likewise."),
-        ]
-    ):
-        command = option(command)
-    return command
 
 
 @click.command(cls=Command, name="unet-infer")
@@ -174,13 +151,7 @@ def limit_options(command: _F) -> _F:
 
 
 @benchmark.command(name="run")
-@click.option(
-    "--model",
-    "models",
-    type=PATH,
-    multiple=True,
-    help="A file or a shipped model's name; repeat for several.  [default: unetlite]",
-)
+@models_option
 @click.option("--data", type=PATH, required=True, help="MIDV layout, images/ beside masks/, or a split (its test/).")
 @click.option("--report", type=PATH, required=True, help="The JSON report to write.")
 @click.option("--limit", type=click.IntRange(1), help="Use so many pictures, spread evenly over the data set.")
@@ -224,7 +195,7 @@ def benchmark_run(
 
     from unetlite.edge.benchmark.low_iou import check_low_iou_folder, write_low_iou_overlays
     from unetlite.edge.benchmark.run import run_benchmark
-    from unetlite.edge.compare.report import read_report, table_rows
+    from unetlite.edge.compare.report import read_report, report_warnings, table_rows
     from unetlite.edge.compare.tables import run_lines, text_table
     from unetlite.edge.segmenter import chosen_model
     from unetlite.vision.errors import OutputError
@@ -252,6 +223,8 @@ def benchmark_run(
     click.echo(text_table(table_rows([(report.name, content)])))
     for line in run_lines(content):
         click.echo(line)
+    for warning in report_warnings([(report.name, content)]):
+        tell(f"Warning: {warning}")
     for reason in sorted({reason for run in content["runs"] for reason in run["invalid_because"]}):
         tell(f"Warning: these runs are invalid: {reason}; see unet-doctor, and run again")
     if low_iou_out is not None:
@@ -288,7 +261,7 @@ def _judge(
 @click.option("--markdown", "markdown_out", type=PATH, help="Also write the table as Markdown.")
 @click.option("--csv", "csv_out", type=PATH, help="Also write it as CSV.")
 @click.option("--max-ms", type=click.FloatRange(0, min_open=True), help="Recommend a model within this median a frame.")
-@click.option("--min-iou", type=click.FloatRange(0, 1), help="Recommend a model of at least this quad IoU.")
+@click.option("--min-iou", type=click.FloatRange(0, 1), help="Recommend a model of at least this mean IoU.")
 @limit_options
 @overwrite_option
 @click.pass_context

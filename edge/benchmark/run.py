@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +17,20 @@ from unetlite.edge.benchmark.gemm import DTYPES, gemm_model
 from unetlite.edge.benchmark.latency import paired_ratio, percentiles, summarise, total_ms
 from unetlite.edge.benchmark.memory import measure_start
 from unetlite.edge.benchmark.pictures import benchmark_samples, data_record, read_picture, relative_name
+from unetlite.edge.benchmark.report import build_report, network_name
 from unetlite.edge.benchmark.rounds import ROUND_IMAGES, Contestant, Gemm, Watched, time_in_rounds
 from unetlite.edge.benchmark.scores import Scores
 from unetlite.edge.benchmark.watch import DeviceState, read_state, state_record
 from unetlite.edge.benchmark.work import Work, count_work
-from unetlite.edge.benchmark.worst import worst_pictures
+from unetlite.edge.benchmark.worst import draw_answers, worst_pictures
 from unetlite.edge.delegation import Delegation, delegated_ops
 from unetlite.edge.device import device_record
-from unetlite.edge.runtime import installed_version, make_interpreter
+from unetlite.edge.runtime import make_interpreter
 from unetlite.edge.segmenter import KERAS_SUFFIXES, Segmenter, load_segmenter
 from unetlite.vision.dataset import Sample
 from unetlite.vision.files import sha256_of
 from unetlite.vision.image import RgbImage, read_image
 
-REPORT_FORMAT = "unetlite-benchmark"
-REPORT_VERSION = 2
 ROUNDS = 50
 
 Track = Callable[[Sequence[Any], str], Iterable[Any]]
@@ -110,7 +108,8 @@ def run_benchmark(
         track=lambda numbers: track(numbers, "rounds"),
     )
     after = look()
-    scored = [(entrant.path.name, entrant.segmenter, entrant.scores) for entrant in entrants]
+    answers = [(entrant.path.name, entrant.scores.ious, entrant.scores.quad_ious) for entrant in entrants]
+    loaded = [entrant.segmenter for entrant in entrants]
     peaks = {(gemm.runtime, gemm.threads, gemm.dtype): gemm.record() for gemm in gemms}
     runs = [
         {
@@ -121,24 +120,16 @@ def run_benchmark(
         for entrant in entrants
         for contestant, start in zip(entrant.contestants, entrant.starts, strict=True)
     ]
-    return {
-        "format": REPORT_FORMAT,
-        "version": REPORT_VERSION,
-        "emulated": False,
-        "unetlite": installed_version("unetlite"),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "device": {
-            **device,
-            "temperature_after_c": after.temperature_c,
-            "before": state_record(before),
-            "after": state_record(after),
-        },
-        "data": data_record(root, data, samples),
-        "rounds": {"count": rounds, "frames": ROUND_IMAGES, "frame_size_wh": list(size_wh)},
-        "gemm": list(peaks.values()),
-        "runs": [{**run, "time_ratio": _time_ratio(run, runs)} for run in runs],
-        "worst": worst_pictures(scored, samples, root, draw=pictures),
-    }
+    states = {"before": state_record(before), "after": state_record(after)}
+    return build_report(
+        emulated=False,
+        device={**device, "temperature_after_c": after.temperature_c, **states},
+        data=data_record(root, data, samples),
+        rounds={"count": rounds, "frames": ROUND_IMAGES, "frame_size_wh": list(size_wh)},
+        gemm=list(peaks.values()),
+        runs=[{**run, **_ratio_record(run, runs)} for run in runs],
+        worst=worst_pictures(names, answers, draw_answers(loaded, samples, root) if pictures else None),
+    )
 
 
 def _work(path: Path) -> Work | None:
@@ -245,18 +236,21 @@ def _time_record(
 ) -> dict[str, Any]:
     medians = [float(np.median([total_ms(frame) for frame in frames])) for frames in contestant.rounds]
     clean = [watch.clean for watch in watched] if any(watch.clean for watch in watched) else [True] * len(watched)
-    frames = [frame for frames, good in zip(contestant.rounds, clean, strict=True) if good for frame in frames]
+    kept = [frames for frames, good in zip(contestant.rounds, clean, strict=True) if good]
+    frames = [frame for frames in kept for frame in frames]
     latency_ms = summarise(frames)
-    middle = percentiles([m for m, good in zip(medians, clean, strict=True) if good], (25, 50, 75))
+    # A network's own work is the same whatever the picture, so what differs between rounds is the device.
+    steady = percentiles([float(np.median([frame["invoke"] for frame in frames])) for frames in kept], (25, 50, 75))
     record: dict[str, Any] = {
         "threads": contestant.threads,
         "latency_ms": latency_ms,
         "instructions": None,
         "frames": len(frames),
         "round_total_ms": [round(m, 3) for m in medians],
+        "round_invoke_ms": [round(min(frame["invoke"] for frame in frames), 3) for frames in contestant.rounds],
+        "frame_total_ms": [round(total_ms(frame), 3) for frames in contestant.rounds for frame in frames],
         "round_clean": [watch.clean for watch in watched],
-        # Half of the rounds' medians lie within this share of their median.
-        "spread": round((middle["p75"] - middle["p25"]) / middle["p50"], 4),
+        "spread": round((steady["p75"] - steady["p25"]) / steady["p50"], 4),
         **start,
         "gmac_per_s": None,
         "peak_share": None,
@@ -269,22 +263,19 @@ def _time_record(
     return record
 
 
-def network_name(model: str, level: str | None) -> str:
-    """A model file's name without its level: what two levels of one network share."""
-    return model.removesuffix(f".{level}.tflite")
-
-
-def _time_ratio(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> float | None:
-    """Against the float32 run that differs in the level alone; None where there is none."""
+def _ratio_record(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Against the float32 run that differs in the level alone; unknown where there is none."""
 
     def key(one: Mapping[str, Any]) -> tuple[Any, ...]:
         return network_name(one["model"], one["level"]), one["threads"], one["runtime"]
 
     whole = next((other for other in runs if other["level"] == "float32" and key(other) == key(run)), None)
-    if whole is None:
-        return None
-    ratio = paired_ratio(run["round_total_ms"], whole["round_total_ms"], run["round_clean"])
-    return None if ratio is None else round(ratio, 4)
+    clean = [good for good in run["round_clean"] for _ in range(ROUND_IMAGES)]
+    ratio = None if whole is None else paired_ratio(run["frame_total_ms"], whole["frame_total_ms"], clean)
+    return {
+        "time_ratio": None if ratio is None else round(ratio.median, 4),
+        "time_ratio_interval": None if ratio is None else [round(ratio.low, 4), round(ratio.high, 4)],
+    }
 
 
 def _watch_record(watched: Sequence[Watched], before: DeviceState) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from unetlite.edge.benchmark.run import REPORT_FORMAT, benchmark_samples
+from unetlite.edge.benchmark.pictures import benchmark_samples
+from unetlite.edge.benchmark.report import REPORT_FORMAT
 from unetlite.edge.remote.ssh import Connection, Ended, Stopped, device_path
 from unetlite.vision.dataset import Sample
 from unetlite.vision.errors import ModelError, RemoteError, SettingsError
