@@ -17,17 +17,13 @@ from unetlite.edge.compare.choice import Budget, pareto_front, recommend, usable
 from unetlite.edge.compare.report import Row, device_labels, report_warnings, table_rows
 from unetlite.edge.compare.sections import conditions, device_table, level_loss, who, worst_pictures
 from unetlite.edge.compare.tables import WORDS, tables
+from unetlite.edge.page_head import page_head
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 100rem; padding: 0 1rem; color: #1c2330; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .2rem; }
+body { max-width: 100rem; }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; overflow-wrap: anywhere; } small { font-weight: normal; color: #5f6b7a; }
 p { margin: .2rem 0 .6rem; max-width: 60rem; color: #44506a; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .87rem; }
-th, td { padding: .3rem .55rem; text-align: right; border-bottom: 1px solid #d9dee7; white-space: nowrap; }
-th { background: #f2f5f9; font-weight: 600; }
-th:first-child, td:first-child, .facts td { text-align: left; }
+.facts td { text-align: left; }
 td:first-child, .facts td { white-space: normal; overflow-wrap: anywhere; min-width: 10rem; }
 th:first-child, td:first-child { position: sticky; left: 0; background: #fff; } th:first-child { background: #f2f5f9; }
 tr.invalid { color: #9a4a00; } tr.best td { background: #e9f6ec; }
@@ -35,8 +31,8 @@ fieldset { border: 1px solid #d9dee7; border-radius: 6px; margin: .4rem 0; paddi
 legend { font-weight: 600; padding: 0 .3rem; }
 label { display: inline-flex; align-items: center; gap: .3rem; margin-right: 1.1rem; overflow-wrap: anywhere; }
 i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .35em; }
-.warning, .choice { padding: .4rem .8rem; border-left: 4px solid #e0a100; background: #fff3d6; color: inherit; }
-.choice { border-color: #3c8d5a; background: #e9f6ec; overflow-wrap: anywhere; }
+.warning, .choice { color: inherit; }
+.choice { padding: .4rem .8rem; border-left: 4px solid #3c8d5a; background: #e9f6ec; overflow-wrap: anywhere; }
 .chart svg { width: 100%; min-width: 34rem; max-width: 58rem; display: block; }
 .grid { stroke: #e4e8ef; fill: none; } .tick { font-size: 12px; fill: #5f6b7a; } .axis { font-size: 13px; }
 .front { fill: none; stroke: #1c2330; stroke-width: 1.5; stroke-dasharray: 5 4; opacity: .55; }
@@ -44,10 +40,10 @@ i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; marg
 @media (max-width: 40rem) { .bar { width: 5rem; } td:first-child, .facts td { min-width: 8rem; } }
 .zero { stroke: #1c2330; } .ground { fill: #eef1f6; }
 .many { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(36rem, 100%), 1fr)); gap: 0 1.5rem; }
-.many > div { min-width: 0; } summary { font-weight: 600; cursor: pointer; margin-top: .6rem; }
+.many > div { min-width: 0; } summary { font-weight: 600; }
 .side { display: flex; gap: .8rem; overflow-x: auto; padding-bottom: .3rem; }
-figure { margin: 0; flex: 0 0 auto; width: 11rem; } figure img { width: 100%; display: block; border-radius: 4px; }
-figcaption { font-size: .85rem; overflow-wrap: anywhere; }
+figure { flex: 0 0 auto; width: 11rem; } figure img { width: 100%; display: block; border-radius: 4px; }
+figcaption { overflow-wrap: anywhere; }
 .off { display: none !important; }
 """
 _SCRIPT = """
@@ -79,11 +75,7 @@ def html_page(reports: Sequence[tuple[str, dict[str, Any]]], budget: Budget | No
     picked = [choice.row for choice in choices if choice.row is not None]
     chart = scatter(rows, devices, levels)
     parts = [
-        "<!doctype html>\n<html lang='en'>\n<meta charset='utf-8'>",
-        f"<meta http-equiv='Content-Security-Policy' content=\"{_policy()}\">",
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>unetlite benchmark</title>\n<style>{_STYLE}</style>",
-        "<h1>unetlite benchmark</h1>",
+        page_head("unetlite benchmark", _STYLE, _policy()),
         "<p>IoU over the document, picture by picture, then averaged, in pixels of the picture; N pictures. Latency "
         "is the whole of a frame: preprocess, invoke, postprocess.</p>",
         *(f"<p class='warning'>{html.escape(warning)}</p>" for warning in report_warnings(reports)),
