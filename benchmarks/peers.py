@@ -84,7 +84,9 @@ def exported(work: Path, name: str, keras: Path, *levels: str, calibration: Path
     """Files of a Keras model by level, made with this project's own export."""
     paths = {level: work / name / f"{keras.stem}.{level}.tflite" for level in levels}
     if not all(path.exists() for path in paths.values()):
-        extra = [] if calibration is None else ["--calibration", calibration]
+        # What has random weights would fail the export's gates, which judge a model for use.
+        gates = ("--max-iou-loss", "1", "--max-share-loss", "100", "--max-image-loss", "1")
+        extra = [] if calibration is None else ["--calibration", calibration, *gates]
         run(BIN / "unet-export", keras, *(f"--{level}" for level in levels), *extra, "--to", work / name, "--overwrite")
     return paths
 

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Measure every number that the documents show, on this machine, and write them in.
-#   docs/measure.sh DLC2021_DEV      a folder of DLC-2021 frames in MIDV's layout
+#   docs/measure.sh DLC2021_DEV [PEERS]
+# DLC2021_DEV is a folder of DLC-2021 frames in MIDV's layout. PEERS is a folder in which benchmarks/peers.py keeps what
+# it sets up for the next time; the first time pip fetches MediaPipe, ONNX Runtime and OpenVINO, about 1.5 GB.
 set -euo pipefail
 data=$(realpath "$1")
+peers=${2:+$(realpath -m "$2")}
 cd "$(dirname "$0")/.."
 make env
 PATH="$PWD/.venv/bin:$PATH"
@@ -33,6 +36,11 @@ python benchmarks/int8_methods.py models/unetlite.keras --calibration "$work/dra
     --validation "$work/drawn-split" --report docs/results/int8-methods.json --overwrite
 python benchmarks/calibration_strategies.py models/unetlite.keras "$work/drawn-split" --draws 2 --limit 60 \
     --validation "$work/drawn-split" --report docs/results/calibration-strategies.json --overwrite
+
+# Ratios between models in two reports, and other networks and runtimes: about four minutes each, on a machine at rest.
+python benchmarks/repeatability.py "$data" \
+    --model demo-output/models/unetlite.float32.tflite --model demo-output/models/unetlite.int8.tflite
+python benchmarks/peers.py "$data" --work "${peers:-$work/peers}"
 
 # Live capture: the gates' rates, what a cycle costs, what faults, 100,000 frames and crowds do to it.
 python benchmarks/quality_gates.py --to docs/results/quality-gates.json

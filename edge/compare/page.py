@@ -141,7 +141,7 @@ def _table(rows: Sequence[Row], devices: Sequence[str], levels: Sequence[str], p
             "within this share of their median. memory: "
             "of a process with this model alone, Python included; peak: while loading. of GEMM: share of this "
             "device's speed at a bare matrix product through the same runtime. corners: mean distance as a share of "
-            "the card's width. time / float32: round by round against the same network's float32 file; in brackets "
+            "the card's width. time / float32: frame by frame against the same network's float32 file; in brackets "
             "where it would lie if it were measured again, if that is not near."
         )  # fmt: skip
         parts.append(
