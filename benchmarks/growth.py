@@ -27,16 +27,25 @@ from tables import table, write_tables
 FACTORS = (1, 4, 16)
 SIZE_WH = (320, 240)
 INPUT_WH = (256, 256)
+SEED = 1
 BATCH = 8
 GROUP = 4  # steps
 MOST_TIME, MOST_MEMORY, MOST_WAITING = 1.15, 1.15, 1.05  # times linear, times flat, times the step alone
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def synthesize(work: Path, count: int) -> None:
+def synthesize(work: Path, count: int) -> Callable[[], None]:
+    """With the seed's bank of textures drawn already: a set of some hundred pictures has seen them all."""
     from unetlite.training.synthesis.generator import generate
+    from unetlite.training.synthesis.textures import BANK_SIZE, texture
 
-    generate(work / f"drawn-{count}", count, 1, size_wh=SIZE_WH, jobs=1)
+    for index in range(BANK_SIZE):
+        texture(SEED, index)
+
+    def draw() -> None:
+        generate(work / f"drawn-{count}", count, SEED, size_wh=SIZE_WH, jobs=1)
+
+    return draw
 
 
 def prepare(work: Path, count: int) -> None:
