@@ -2,9 +2,9 @@
 
     python benchmarks/growth.py [--to docs/results/growth.json] [--pictures 24] [--steps 12]
 
-Each measurement is a process of its own, so that its peak is that of its work; its clock runs without the imports. Work
-is linear where 16 times the pictures take 16 times as long, less what a start costs. All pictures are drawn by the
-project's own generator; larger sets hold the same ones under several names.
+Each measurement is a process of its own, so that its peak is that of its work, and one worker in it; time is that of
+the processor, so that what else the machine does falls out. Work is linear where a picture of the larger set takes as
+long as one of the smaller. All pictures are drawn by the project's own generator.
 """
 
 from __future__ import annotations
@@ -27,21 +27,31 @@ from tables import table, write_tables
 FACTORS = (1, 4, 16)
 SIZE_WH = (320, 240)
 INPUT_WH = (256, 256)
+SEED = 1
 BATCH = 8
+GROUP = 4  # steps
 MOST_TIME, MOST_MEMORY, MOST_WAITING = 1.15, 1.15, 1.05  # times linear, times flat, times the step alone
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def synthesize(work: Path, count: int) -> None:
+def synthesize(work: Path, count: int) -> Callable[[], None]:
+    """With the seed's bank of textures drawn already: a set of some hundred pictures has seen them all."""
     from unetlite.training.synthesis.generator import generate
+    from unetlite.training.synthesis.textures import BANK_SIZE, texture
 
-    generate(work / f"drawn-{count}", count, 1, size_wh=SIZE_WH, jobs=1)
+    for index in range(BANK_SIZE):
+        texture(SEED, index)
+
+    def draw() -> None:
+        generate(work / f"drawn-{count}", count, SEED, size_wh=SIZE_WH, jobs=1)
+
+    return draw
 
 
 def prepare(work: Path, count: int) -> None:
     from unetlite.training.data.prepare import prepare as run
 
-    run(work / f"source-{count}", work / f"prepared-{count}", by="frame", jobs=1)
+    run(work / f"drawn-{count}", work / f"prepared-{count}", by="frame", jobs=1)
 
 
 def calibrate(work: Path, count: int) -> None:
@@ -49,7 +59,7 @@ def calibrate(work: Path, count: int) -> None:
     from unetlite.vision.contract import InputSpec
 
     # As many as there are: with fewer, a larger folder would be sampled rather than read.
-    manifest = make_manifest(work / f"source-{count}", InputSpec(INPUT_WH), count=count, strategy="stratified", seed=0)
+    manifest = make_manifest(work / f"drawn-{count}", InputSpec(INPUT_WH), count=count, strategy="stratified", seed=0)
     write_manifest(work / f"calibration-{count}.json", manifest)
 
 
@@ -59,7 +69,7 @@ def infer(work: Path, count: int) -> None:
     from unetlite.vision.image import read_image
 
     segmenter = load_segmenter(shipped_model(), threads=1)
-    for sample in find_samples(work / f"source-{count}"):
+    for sample in find_samples(work / f"drawn-{count}"):
         segmenter(read_image(sample.image))
 
 
@@ -68,7 +78,7 @@ def train(work: Path, count: int) -> Callable[[], None]:
     from unetlite.training.data import pipeline
 
     pipeline.CACHE_BYTES = 0
-    model, dataset = _model_and_batches(work / f"source-{count}")
+    model, dataset = _model_and_batches(work / f"drawn-{count}")
     for x, y in dataset.take(2):  # the first step traces the graph
         model.train_on_batch(x, y)
 
@@ -105,16 +115,16 @@ def _model_and_batches(source: Path) -> tuple[Any, Any]:
 
 
 def measure_pipeline(work: Path, count: int, steps: int) -> dict[str, Any]:
-    """Milliseconds of a training step: on batches at hand, on the pipeline's, and what it takes to make one.
+    """Milliseconds of a training step, by the clock: on batches at hand, on the pipeline's; and of making a batch.
 
-    The kinds take turns in groups of steps, so that what else the machine does falls on all of them alike. Pictures
-    are in the cache, as from the second epoch on; the first reads and decodes them besides.
+    Both take turns in groups of steps, so that what else the machine does falls on both alike. Pictures are in the
+    cache, as from the second epoch on; the first epoch reads and decodes them besides.
     """
-    model, dataset = _model_and_batches(work / f"source-{count}")
-    first = time.perf_counter()
+    model, dataset = _model_and_batches(work / f"drawn-{count}")
+    begin = time.process_time()
     for _ in dataset:  # fills the cache
         pass
-    read_ms = (time.perf_counter() - first) * 1000 / count * BATCH
+    read_ms = (time.process_time() - begin) * 1000 / count * BATCH
     ready = [batch for batch in dataset.take(3) if len(batch[0]) == BATCH]
     for x, y in ready:
         model.train_on_batch(x, y)
@@ -127,23 +137,25 @@ def measure_pipeline(work: Path, count: int, steps: int) -> dict[str, Any]:
         while True:
             yield from (batch for batch in dataset if len(batch[0]) == BATCH)
 
-    def timed(batches: Iterator[Any]) -> float:
-        begin = time.perf_counter()
-        for _ in range(4):
+    def timed(batches: Iterator[Any]) -> tuple[float, float]:
+        begin = time.perf_counter(), time.process_time()
+        for _ in range(GROUP):
             model.train_on_batch(*next(batches))
-        return (time.perf_counter() - begin) * 1000 / 4
+        clock, processor = time.perf_counter() - begin[0], time.process_time() - begin[1]
+        return clock * 1000 / GROUP, processor * 1000 / GROUP
 
     cached, data = repeated(), flowing()
     next(data)
-    pairs = [(timed(cached), timed(data)) for _ in range(max(1, steps // 4))]
-    begin = time.perf_counter()
-    made = sum(1 for _ in dataset.take(8))
+    pairs = [(timed(cached), timed(data)) for _ in range(max(1, steps // GROUP))]
+    begin = time.process_time()
+    made = sum(1 for _ in dataset)
     return {
         "batch": BATCH,
-        "cached_ms": round(median(pair[0] for pair in pairs), 1),
-        "data_ms": round(median(pair[1] for pair in pairs), 1),
-        "ratio": round(median(pair[1] / pair[0] for pair in pairs), 3),
-        "make_ms": round((time.perf_counter() - begin) * 1000 / made, 1),
+        "cached_ms": round(median(ready[0] for ready, _ in pairs), 1),
+        "data_ms": round(median(flow[0] for _, flow in pairs), 1),
+        "ratio": round(median(flow[0] / ready[0] for ready, flow in pairs), 3),
+        "processor_ms": round(median(ready[1] for ready, _ in pairs), 1),
+        "make_ms": round((time.process_time() - begin) * 1000 / made, 1),
         "read_ms": round(read_ms, 1),
     }
 
@@ -152,12 +164,12 @@ def child(step: str, work: Path, count: int, steps: int) -> dict[str, Any]:
     """One measurement, in the process that was started for it."""
     if step == "pipeline":
         return measure_pipeline(work, count, steps)
-    begin = time.perf_counter()
+    begin = time.process_time()
     run = STEPS[step](work, count)
     if run is not None:
-        begin = time.perf_counter()
+        begin = time.process_time()
         run()
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"step": step, "pictures": count, "seconds": round(seconds, 3), "peak_mb": round(peak / 1e6, 1)}
 
@@ -170,17 +182,6 @@ def measured(step: str, work: Path, count: int, steps: int = 0) -> dict[str, Any
     if result.returncode:
         sys.exit(f"{step}, {count} pictures: {result.stderr[-2000:]}")
     return json.loads(result.stdout.splitlines()[-1])
-
-
-def make_sources(work: Path, smallest: int) -> None:
-    """Folders of 1, 4 and 16 times `smallest` drawn pictures with their masks, by further names for the same files."""
-    drawn = work / f"drawn-{smallest}"
-    for factor in FACTORS:
-        for path in sorted(drawn.glob("*/*.*")):
-            for copy in range(factor):
-                name = work / f"source-{smallest * factor}" / path.parent.name / f"{copy:02}-{path.name}"
-                name.parent.mkdir(parents=True, exist_ok=True)
-                os.link(path, name)
 
 
 def judged(name: str, runs: list[dict[str, Any]]) -> list[Any]:
@@ -218,7 +219,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         runs = {"synthesize": [measured("synthesize", work, smallest * factor) for factor in FACTORS]}
-        make_sources(work, smallest)
         for step in ("prepare", "calibrate", "train-step", "infer"):
             runs[step] = [measured(step, work, smallest * factor) for factor in FACTORS]
         pipeline = measured("pipeline", work, smallest * 4, arguments.steps)
@@ -229,11 +229,13 @@ def main() -> None:
         f"{pipeline['cached_ms']} ms",
         f"{pipeline['data_ms']} ms",
         pipeline["ratio"],
+        f"{pipeline['processor_ms']} ms",
         f"{pipeline['make_ms']} ms",
         f"{pipeline['read_ms']} ms",
         "yes" if pipeline["ratio"] <= MOST_WAITING else "no",
     ]
-    step_columns = ["step on batches at hand", "step on the pipeline's", "ratio", "making a batch", "with reading"]
+    step_columns = ["step on batches at hand", "step on the pipeline's", "ratio"]
+    step_columns += ["processor time: of a step", "of making a batch", "of reading it besides"]
     write_tables(
         arguments.to,
         [
