@@ -30,7 +30,12 @@ def decode_apart(content: bytes, flags: int, where: str) -> np.ndarray | None:
     command = [sys.executable, "-m", "unetlite.vision.decode_apart", str(flags)]
     try:
         result = subprocess.run(
-            command, input=content, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_WALL_SECONDS, check=False
+            command,
+            input=content,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_WALL_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ImageError(
