@@ -34,7 +34,11 @@ def try_model(content: bytes, where: str, runtime: str, why: str) -> None:
     """
     command = [sys.executable, "-m", "unetlite.edge.trial", runtime]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",  # -m looks for modules where it runs: not in a folder of a stranger's files
     ) as process:
         assert process.stdout is not None
         try:

@@ -36,6 +36,7 @@ def decode_apart(content: bytes, flags: int, where: str) -> np.ndarray | None:
             stderr=subprocess.DEVNULL,
             timeout=_WALL_SECONDS,
             check=False,
+            cwd="/",  # -m looks for modules where it runs: not in a folder of a stranger's files
         )
     except subprocess.TimeoutExpired as error:
         raise ImageError(
