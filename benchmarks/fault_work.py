@@ -41,15 +41,14 @@ class Runner:
     def __init__(self, module: str, name: str, *heavy: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, str(RUNNER), module, name, *heavy],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+        )  # fmt: skip - without a buffer, which select would not see
         assert self._read() == "ready"
 
     def run(self, arguments: list[str], kill_after_s: float | None = None) -> tuple[int, str]:
         """Run the command, or kill it after so many seconds; its status (-9: killed) and the end of what it said."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(arguments) + "\n")
-        self._process.stdin.flush()
+        self._process.stdin.write(json.dumps(arguments).encode() + b"\n")
         child = json.loads(self._read())
         if kill_after_s is not None and not self._waits(kill_after_s):
             os.kill(child, signal.SIGKILL)
@@ -66,7 +65,7 @@ class Runner:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError("the runner ended")
-        return line.rstrip("\n")
+        return line.decode().rstrip("\n")
 
     def close(self) -> None:
         """End the process."""

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 from fault_training import training_tables
@@ -27,6 +28,8 @@ from tables import table, write_tables
 from unetlite.vision.cli import tell
 
 ROOT = Path(__file__).resolve().parents[1]
+KILLED, FULL, READ_ONLY = "Killed at a random moment (SIGKILL)", "Disks too small, of growing size", "Target read-only"
+TITLES = {KILLED: "kills", FULL: "full disks", READ_ONLY: "read-only targets"}
 
 
 @dataclass
@@ -169,41 +172,55 @@ def _row(name: str, count: Count) -> list[object]:
 def main(to: Path, times: int, disks: int, trainings: int, only: tuple[str, ...], seed: int) -> None:
     """Disturb every command and write the counts."""
     rng = random.Random(seed)
-    killed, filled, barred, faults = [], [], [], []
+    done: dict[str, dict[str, Count]] = {}
+    trained: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name, slow_server(Path(name), 0.4) as url:
         folder = Path(name)
         works = {n: make for n, make in all_works(folder, ROOT, url).items() if n in (only or (n,))}
         no_mount = why_no_mount(folder)
+        if no_mount:
+            tell(f"no small disks can be mounted here: {no_mount}")
+
+        def write() -> int:
+            """What is known by now: an interrupted run leaves the counts of the commands that it finished."""
+            faults = [fault for counts in done.values() for count in counts.values() for fault in count.faults]
+            sums = {title: sum(counts[title].tried for counts in done.values() if title in counts) for title in TITLES}
+            data = ", ".join(f"{sums[title]} {word}" for title, word in TITLES.items())
+            write_tables(to, [*_tables(done), *trained], data=f"{data}, seed {seed}",
+                         command=f"python benchmarks/faults.py --to {to}", faults=faults)  # fmt: skip
+            return len(faults)
+
         for number, (kind, make) in enumerate(works.items()):
             work = make()
             runner = work.runner()
+            counts = done.setdefault(kind, {})
             try:
                 share = times // len(works) + (number < times % len(works))
-                counts = [kills(work, runner, folder / f"{kind}-kills", share, rng)]
-                killed.append(_row(f"`{kind}`", counts[0]))
+                counts[KILLED] = kills(work, runner, folder / f"{kind}-kills", share, rng)
                 if not no_mount:
-                    counts.append(full_disks(work, runner, folder / f"{kind}-disks", disks))
-                    filled.append(_row(f"`{kind}`", counts[1]))
-                    counts.append(read_only(work, runner, folder / f"{kind}-read-only"))
-                    barred.append(_row(f"`{kind}`", counts[2]))
+                    counts[FULL] = full_disks(work, runner, folder / f"{kind}-disks", disks)
+                    counts[READ_ONLY] = read_only(work, runner, folder / f"{kind}-read-only")
             finally:
                 runner.close()
-            found = [fault for count in counts for fault in count.faults]
-            for fault in found:
-                tell(fault)
-            tell(f"{kind}: {[count.tried for count in counts]} disturbances, {len(found)} faults")
-            faults += found
-        trained = training_tables(folder / "trainings", trainings, rng) if trainings else []
+            for count in counts.values():
+                for fault in count.faults:
+                    tell(fault)
+            write()
+        if trainings:
+            trained += training_tables(folder / "trainings", trainings, rng)
+        sys.exit(1 if write() else 0)
+
+
+def _tables(done: dict[str, dict[str, Count]]) -> list[dict[str, Any]]:
     columns = ["command", "tries", "interrupted", "half-written under a final name", "second run not complete"]
-    without_sentence = [[*row[:5], row[6]] for row in killed]  # who is killed cannot speak
-    tables = [table("Killed at a random moment (SIGKILL)", [*columns, "temporary files left"], without_sentence)]
-    for title, rows in (("Disk full, at disks of growing size", filled), ("Target read-only", barred)):
-        if rows:
+    tables = []
+    for title in TITLES:
+        rows = [_row(f"`{kind}`", counts[title]) for kind, counts in done.items() if title in counts]
+        if title == KILLED:  # who is killed cannot speak
+            tables.append(table(title, [*columns, "temporary files left"], [[*row[:5], row[6]] for row in rows]))
+        elif rows:
             tables.append(table(title, [*columns, "without a sentence", "temporary files left"], rows))
-    note = f"; no small disks: {no_mount}" if no_mount else ""
-    write_tables(to, [*tables, *trained], data=f"{times} kills, seed {seed}{note}",
-                 command=f"python benchmarks/faults.py --to {to}", faults=faults)  # fmt: skip
-    sys.exit(1 if faults else 0)
+    return tables
 
 
 if __name__ == "__main__":

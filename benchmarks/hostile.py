@@ -66,7 +66,7 @@ def run_cases(
     while first < numbers.stop:
         command = [sys.executable, str(WORKER), kind, str(seed), str(first), str(numbers.stop), str(numbers.step)]
         worker = subprocess.Popen(
-            [*command, *map(str, seeds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*command, *map(str, seeds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         begun: dict[str, object] = {}
         try:
@@ -93,27 +93,29 @@ def run_cases(
             yield Ended(int(str(begun["case"])), str(begun["what"]), outcome, why, 0.0, 0.0)
             first = int(str(begun["case"])) + numbers.step
         elif first < numbers.stop:
-            raise RuntimeError(f"the worker for {kind} ended between two cases: {said[-2000:]}")
+            last = said[-2000:].decode("utf-8", "replace")
+            raise RuntimeError(f"the worker for {kind} ended between two cases: {last}")
 
 
 def _signal(number: int) -> str:
     return signal.Signals(number).name
 
 
-def _lines(worker: subprocess.Popen[str], max_seconds: float) -> Iterator[str]:
+def _lines(worker: subprocess.Popen[bytes], max_seconds: float) -> Iterator[bytes]:
     """The worker's lines; TimeoutError where a case takes too long, by the processor's clock or by any."""
     assert worker.stdout is not None
-    limit = _START_SECONDS
+    limit, rest = _START_SECONDS, b""
     while True:
         begin, used = time.monotonic(), _cpu_seconds(worker.pid)
         while not select.select([worker.stdout], [], [], 0.5)[0]:
             # A busy machine makes anything wait: what counts is the processor time that the case itself took.
             if _cpu_seconds(worker.pid) - used > limit or time.monotonic() - begin > _START_SECONDS:
                 raise TimeoutError
-        line = worker.stdout.readline()
-        if not line.endswith("\n"):
+        block = os.read(worker.stdout.fileno(), 1 << 16)  # not readline: what it keeps, select does not see
+        if not block:
             return
-        yield line
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
         limit = max_seconds
 
 
@@ -197,11 +199,10 @@ def main(to: Path, pictures: int, models: int, files: int, guided_seconds: float
             begin = time.monotonic()
             shares = [range(start, count, jobs) for start in range(min(jobs, count))]
             with ThreadPoolExecutor(jobs) as pool:
-                runs = pool.map(lambda share, kind=kind: list(run_cases(kind, seed, share, seeds)), shares)
-                done[kind] = [judged(ended) for run in runs for ended in run]
+                runs = pool.map(lambda share, kind=kind: _told(run_cases(kind, seed, share, seeds)), shares)
+                done[kind] = [ended for run in runs for ended in run]
             faults = [ended for ended in done[kind] if ended.outcome in FAULTS]
             for ended in faults:
-                tell(f"{kind} {ended.number}: {ended.outcome}: {ended.what}: {ended.why}")
                 if keep is not None:
                     _keep(keep, kind, seed, ended.number, seeds)
             wrong += [(kind, ended) for ended in faults]
@@ -211,6 +212,16 @@ def main(to: Path, pictures: int, models: int, files: int, guided_seconds: float
             guided.append(guided_tables(atheris, guided_seconds, seed))
             write()
     sys.exit(1 if wrong else 0)
+
+
+def _told(cases: Iterator[Ended]) -> list[Ended]:
+    """The cases, having said at once what went wrong."""
+    found = []
+    for ended in map(judged, cases):
+        found.append(ended)
+        if ended.outcome in FAULTS:
+            tell(f"{ended.number}: {ended.outcome}: {ended.what}: {ended.why}")
+    return found
 
 
 def _tables(done: dict[str, list[Ended]]) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from unetlite.vision.errors import ModelError
 
-TRIAL_SECONDS = 8.0  # for loading and one picture: who needs longer is of no use for pictures
+TRIAL_SECONDS = 8  # of processor time for loading and one picture: who needs longer is of no use for pictures
+_WALL_SECONDS = 60.0  # a busy machine lets it wait
 TRIAL_BYTES = 768 << 20  # of memory beyond what the runtime itself takes
 _START_SECONDS = 120.0  # TensorFlow's import takes a minute from a Pi's card
 _READY = b"ready\n"
@@ -33,14 +34,18 @@ def try_model(content: bytes, where: str, runtime: str, why: str) -> None:
     """
     command = [sys.executable, "-m", "unetlite.edge.trial", runtime]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",  # -m looks for modules where it runs: not in a folder of a stranger's files
     ) as process:
         assert process.stdout is not None
         try:
             ready = select.select([process.stdout], [], [], _START_SECONDS)[0] and process.stdout.readline() == _READY
-            said, _ = process.communicate(content if ready else b"", timeout=TRIAL_SECONDS)
+            said, _ = process.communicate(content if ready else b"", timeout=_WALL_SECONDS)
         except subprocess.TimeoutExpired:
-            said, ready = f"it did not answer within {TRIAL_SECONDS:g} s".encode(), False
+            said, ready = f"it did not answer within {_WALL_SECONDS:g} s".encode(), False
         finally:
             process.kill()
     if process.returncode == 0:
@@ -58,6 +63,7 @@ def try_model(content: bytes, where: str, runtime: str, why: str) -> None:
 def main() -> None:
     """Load the model on stdin and run it once on zeros; exit status 0, or 1 and the reason on stdout."""
     import resource
+    import time
     from pathlib import Path
 
     import numpy as np
@@ -71,6 +77,8 @@ def main() -> None:
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + TRIAL_BYTES, used + TRIAL_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    busy = int(time.process_time()) + TRIAL_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (busy, busy + 1))
     try:
         interpreter = interpreter_class(model_content=content, num_threads=1)
         interpreter.allocate_tensors()

@@ -16,7 +16,8 @@ import numpy as np
 
 from unetlite.vision.errors import ImageError
 
-MAX_SECONDS = 8.0
+MAX_SECONDS = 8  # of processor time
+_WALL_SECONDS = 60.0  # a busy machine lets it wait
 MAX_BYTES = 1 << 30  # of memory beyond Python's, NumPy's and OpenCV's own
 
 
@@ -29,11 +30,17 @@ def decode_apart(content: bytes, flags: int, where: str) -> np.ndarray | None:
     command = [sys.executable, "-m", "unetlite.vision.decode_apart", str(flags)]
     try:
         result = subprocess.run(
-            command, input=content, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=MAX_SECONDS, check=False
+            command,
+            input=content,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_WALL_SECONDS,
+            check=False,
+            cwd="/",  # -m looks for modules where it runs: not in a folder of a stranger's files
         )
     except subprocess.TimeoutExpired as error:
         raise ImageError(
-            f"{where}: expected a picture, got one that was not decoded within {MAX_SECONDS:g} s; save it as PNG"
+            f"{where}: expected a picture, got one that was not decoded within {_WALL_SECONDS:g} s; save it as PNG"
         ) from error
     head, _, pixels = result.stdout.partition(b"\n")
     if result.returncode != 0 or not head:
@@ -51,11 +58,14 @@ def main() -> None:
     """Decode what is on stdin; on stdout shape and type in one line, then the pixels."""
     import os
     import resource
+    import time
     from pathlib import Path
 
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MAX_BYTES, used + MAX_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    busy = int(time.process_time()) + MAX_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (busy, busy + 1))
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # decoders print
     try:

@@ -23,7 +23,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 # What a picture may claim before a decoder is given it; with these, reading one takes less than 1 GB.
 MAX_PIXELS = 50_000_000  # the largest usual phone cameras give 48 million
-MAX_DEEP_PIXELS = 16_000_000  # where values take two bytes and more, and decoders four to sixteen
+MAX_DEEP_PIXELS = 12_000_000  # where values take two bytes and more, and decoders four to sixteen
 MAX_SIDE = 65_500
 MAX_FILE_BYTES = 256 << 20
 _ROWS = 256

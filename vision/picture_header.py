@@ -120,9 +120,9 @@ def _tiff(content: bytes) -> tuple[int, int, bool]:
         tag, kind, items = struct.unpack_from(order + ("HHQ" if big else "HHI"), content, start + i * entry)
         at = start + i * entry + (12 if big else 8)
         if tag not in found:  # decoders take the first
+            if tag == 258 and items * 2 > (8 if big else 4):  # bits of each sample, kept elsewhere
+                (at,) = struct.unpack_from(order + ("Q" if big else "I"), content, at)
             found[tag] = struct.unpack_from(order + {3: "H", 4: "I", 16: "Q"}.get(kind, "I"), content, at)[0]
-            if tag == 258 and items > 2:  # bits of each sample, kept elsewhere
-                found[tag] = struct.unpack_from(order + "H", content, found[tag] if items * 2 > 4 else at)[0]
     if 322 in found and 323 in found and found[322] * found[323] > 256 * found[256] * found[257] + (1 << 24):
         raise ValueError("tiles larger than the picture")
     return found[256], found[257], found.get(258, 1) > 8

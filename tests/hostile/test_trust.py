@@ -45,3 +45,12 @@ def test_the_wall_clock_is_asked_for_dates_alone():
     clocks = ("time.time", "time.time_ns", "time.ctime", "time.localtime", "datetime.now", "datetime.utcnow")
     asking = {str(path.relative_to(ROOT)) for path in FILES for name, _ in calls(path) if name.endswith(clocks)}
     assert asking == WALL_CLOCK
+
+
+def test_a_module_beside_a_strangers_picture_is_not_run(tmp_path, monkeypatch):
+    from unetlite.vision.decode_apart import decode_apart
+
+    (tmp_path / "cv2.py").write_text("import pathlib; pathlib.Path('ran').touch()")
+    monkeypatch.chdir(tmp_path)
+    assert decode_apart(b"no picture", -1, "a.jp2") is None
+    assert not (tmp_path / "ran").exists()
