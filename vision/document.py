@@ -5,7 +5,8 @@ Stands apart because device, benchmark and training read one answer in one way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,18 +17,53 @@ from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region, level_points
 from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad, as_quad, fit_quad, fit_sides, order_corners, quad_mask
-from unetlite.vision.refine import refine_quad
+from unetlite.vision.refine import Belief, Refinement, refine_quad
 from unetlite.vision.settle import settle_quad
+from unetlite.vision.shape import PLAIN_COST, shape_cost
 
 _SPIKE_SHARE = 0.25  # of the region's mean width: narrower parts are no part of a card
 _FOUR_SIDED = 0.95  # IoU of a region and its quad, above which nothing lies beside the card or over it
-_LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4)  # of the way from the threshold to 0 or 1
-_SAME_PX = 0.5  # of the map: nearer quads are refined to the same one
+_LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4, 0.86, -0.7)  # of the way from the threshold to 0 or 1
+_SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
 _OUTLINE_BANDS = (0.03, 0.015)  # shares of the quad's diagonal, pass by pass: level points that still speak for a side
 _WIDE_SEARCH_SHARE = 0.12  # of the card's width: twice `refine_quad`'s, for a map that is off
-_PLAIN_AGREEMENT = 0.5  # of each side: half of it shows an edge
+_PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
+_SHAPE_WEIGHT = 0.1  # of the shape's cost, against the same
+_ODD_COST = 3.0  # of a shape, from which even a four-sided region is asked again
+# Of likeness and certainty (logarithms), shape cost and agreement, and the constant: benchmarks/confidence.py on the
+# validation pictures of models/recipe.sh, drawn ones with a document and drawn or real ones without.
+_CONFIDENCE_WEIGHTS = (2.5, 8.6, -1.3, 5.2, 0.9)
+_USUAL_AGREEMENT = 0.9  # of documents' sides, where no picture was asked
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What speaks for and against a quad.
+
+    Attributes:
+        likeness: IoU with the region, of the threshold or another level, that is most like it.
+        certainty: mean probability inside.
+        shape_cost: how unlike a flat card it is, from `shape_cost`.
+        agreement: share of the sides that the picture shows; None where it was not asked.
+    """
+
+    likeness: float
+    certainty: float
+    shape_cost: float
+    agreement: float | None
+
+    def features(self) -> tuple[float, float, float, float]:
+        """What the weights of the confidence are for."""
+        agreement = _USUAL_AGREEMENT if self.agreement is None else self.agreement
+        return math.log(max(self.likeness, 1e-3)), math.log(max(self.certainty, 1e-3)), self.shape_cost, agreement
+
+    def confidence(self) -> float:
+        """0..1: how much rather a picture with these signs shows a document than none, were both equally frequent."""
+        *weights, constant = _CONFIDENCE_WEIGHTS
+        evidence = constant + sum(w * sign for w, sign in zip(weights, self.features(), strict=True))
+        return 1.0 / (1.0 + math.exp(-max(evidence, -50.0)))
 
 
 @dataclass(frozen=True)
@@ -37,10 +73,12 @@ class Finding:
     Attributes:
         quad: (4, 2) float32 pixels of the picture, clockwise from the top-left; None where there is no document.
         confidence: 0..1, also of what was not taken for a document.
+        signs: what the confidence comes of; None where nothing was looked at.
     """
 
     quad: Quad | None
     confidence: float
+    signs: Signs | None = None
 
 
 def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:
@@ -59,8 +97,8 @@ def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:
 def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
     """Find the one document that a probability map shows best, by the map alone.
 
-    Confidence is how four-sided the answer is (IoU of the quad and the region, of the threshold or level, that is
-    most like it) times how sure the network is inside the quad (mean probability).
+    Confidence is `Signs.confidence` of how four-sided the answer is, how sure the network inside, and how plain the
+    shape.
 
     Args:
         probability: (h, w) float32, from `document_probability`.
@@ -70,21 +108,17 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    quad, is_clean = _outlined(probability, region, spec.threshold)
-    if not is_clean:
+    quad, likeness = _outlined(probability, region, spec.threshold)
+    if likeness < _FOUR_SIDED:
         quad = _settled(probability, region, spec.threshold)
     if quad is None:
         return Finding(None, 0.0)
-    return _finding(quad, probability, [region], placement, spec)
+    signs = _signs(quad, probability, [region], placement)
+    return _finding(_map_to_image(quad, probability, placement), signs, spec)
 
 
 def locate_document(image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
     """Find the one document that a probability map shows best, with its sides on the edges of the picture.
-
-    Where the region of the threshold is four-sided, this is `find_document` and `refine_quad`. Elsewhere the regions
-    of other levels, in which an object or print beside the card may be parted from it, give quads of their own; each
-    is refined, until the picture shows all four sides of one; of those the one is taken that map and picture together
-    speak for.
 
     Args:
         image: (H, W, 3) uint8, RGB, the picture.
@@ -92,15 +126,41 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
         placement: how the picture was fitted into the input.
         spec: the contract's output: threshold and least confidence.
     """
+    plain = plain_document(image, probability, placement, spec)
+    return contested_document(image, probability, placement, spec) if plain is None else plain
+
+
+def plain_document(
+    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec
+) -> Finding | None:
+    """`locate_document` where nothing is in doubt: no region, or a four-sided one of a shape that cards show.
+
+    Arguments as there. Returns None where the region is something else.
+    """
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    map_size_wh = (probability.shape[1], probability.shape[0])
-    quad, is_clean = _outlined(probability, region, spec.threshold)
-    if is_clean and quad is not None:
-        finding = _finding(quad, probability, [region], placement, spec)
-        return finding if finding.quad is None else replace(finding, quad=refine_quad(image, finding.quad).quad)
-    best: tuple[float, np.ndarray] | None = None
+    quad, likeness = _outlined(probability, region, spec.threshold)
+    if quad is None or likeness < _FOUR_SIDED:
+        return None
+    belief = Belief(probability, placement, spec.threshold)
+    refinement = refine_quad(image, _map_to_image(quad, probability, placement), belief=belief)
+    if _cost(refinement.quad, placement) > _ODD_COST:
+        return None
+    return _finding(refinement.quad, _signs(quad, probability, [region], placement, refinement), spec)
+
+
+def contested_document(
+    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec
+) -> Finding:
+    """`locate_document` where the region is not four-sided, or has a shape that no flat card shows to a camera.
+
+    The regions of several levels, in which an object or print beside the card may be parted from it, give quads of
+    their own; each is refined, until the picture shows all four sides of a plain one; of those the one is taken that
+    map, picture and shape together speak for. Arguments as there.
+    """
+    belief = Belief(probability, placement, spec.threshold)
+    best: tuple[float, np.ndarray, Refinement] | None = None
     regions: list[np.ndarray] = []
     tried: list[np.ndarray] = []
     for level in _levels(spec.threshold):
@@ -108,36 +168,56 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
         if not _is_large_enough(region):
             continue
         regions.append(region)
-        quad = _settled(probability, region, level)
-        if quad is None or any(np.abs(quad - other).max() < _SAME_PX for other in tried):
+        quad = _plausible(probability, region, level, placement)
+        if quad is None or any(_is_same(quad, other) for other in tried):
             continue
         tried.append(quad)
-        refinement = refine_quad(image, placement.to_image(quad, map_size_wh), search_share=_WIDE_SEARCH_SHARE)
-        quad = _image_to_map(refinement.quad, placement, map_size_wh)
-        score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4
+        refinement = refine_quad(
+            image, _map_to_image(quad, probability, placement), search_share=_WIDE_SEARCH_SHARE, belief=belief
+        )
+        cost = _cost(refinement.quad, placement)
+        quad = _image_to_map(refinement.quad, probability, placement)
+        score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4 - _SHAPE_WEIGHT * cost
         if best is None or score > best[0]:
-            best = score, quad
-        if min(refinement.agreement) >= _PLAIN_AGREEMENT:
+            best = score, quad, refinement
+        if min(refinement.agreement) >= _PLAIN_AGREEMENT and cost <= PLAIN_COST:
             break  # the picture shows all four sides: other levels would only cost time
     if best is None:
         return Finding(None, 0.0)
-    return _finding(best[1], probability, regions, placement, spec)
+    _, quad, refinement = best
+    return _finding(refinement.quad, _signs(quad, probability, regions, placement, refinement), spec)
 
 
-def _finding(
-    quad: np.ndarray, probability: np.ndarray, regions: list[np.ndarray], placement: Placement, spec: OutputSpec
-) -> Finding:
+def _signs(
+    quad: np.ndarray,
+    probability: np.ndarray,
+    regions: list[np.ndarray],
+    placement: Placement,
+    refinement: Refinement | None = None,
+) -> Signs | None:
+    """What speaks for a quad, in pixels of the map; None where it holds no pixel."""
     inside = _mask(quad, probability)
     area = np.count_nonzero(inside)
     if area == 0:
+        return None
+    found = _map_to_image(quad, probability, placement) if refinement is None else refinement.quad
+    return Signs(
+        likeness=max(_iou(inside, region) for region in regions),
+        certainty=float(probability[inside].sum()) / area,
+        shape_cost=_cost(found, placement),
+        agreement=None if refinement is None else sum(refinement.agreement) / 4,
+    )
+
+
+def _finding(quad: np.ndarray, signs: Signs | None, spec: OutputSpec) -> Finding:
+    if signs is None:
         return Finding(None, 0.0)
-    likeness = max(_iou(inside, region) for region in regions)
-    confidence = likeness * float(probability[inside].sum()) / area
     try:
-        found = as_quad(placement.to_image(quad, (probability.shape[1], probability.shape[0])))
+        found = as_quad(quad)
     except InvalidQuadError:
         return Finding(None, 0.0)
-    return Finding(found if confidence >= spec.min_confidence else None, confidence)
+    confidence = signs.confidence()
+    return Finding(found if confidence >= spec.min_confidence else None, confidence, signs)
 
 
 def _levels(threshold: float) -> list[float]:
@@ -149,12 +229,10 @@ def _is_large_enough(region: np.ndarray) -> bool:
     return np.count_nonzero(region) >= MIN_AREA_SHARE * region.size
 
 
-def _outlined(probability: np.ndarray, region: np.ndarray, level: float) -> tuple[np.ndarray | None, bool]:
-    """The quad fitted to a region's outline, in pixels of the map, and whether the region is that quad."""
+def _outlined(probability: np.ndarray, region: np.ndarray, level: float) -> tuple[np.ndarray | None, float]:
+    """The quad fitted to a region's outline, in pixels of the map, and the IoU of the two."""
     quad = fit_quad(level_points(probability, region, level))
-    if quad is None:
-        return None, False
-    return quad, _iou(_mask(quad, region), region) >= _FOUR_SIDED
+    return quad, 0.0 if quad is None else _iou(_mask(quad, region), region)
 
 
 def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.ndarray | None:
@@ -166,17 +244,42 @@ def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.nd
         hull = fit_quad(level_points(probability, opened, level))
         if hull is not None:
             starts.append(hull)
+    settled = [_drawn_in(probability, region, level, outline, start) for start in starts]
+    return max(settled, key=lambda quad: float((probability - level)[_mask(quad, probability)].sum()))
+
+
+def _drawn_in(
+    probability: np.ndarray, region: np.ndarray, level: float, outline: np.ndarray, start: np.ndarray
+) -> np.ndarray:
+    """A quad settled on a region and fitted to its outline, in pixels of the map; the start, where that fails."""
     near = cv2.dilate(region.astype(np.uint8), np.ones((3, 3), np.uint8))  # other regions have no say
-    weights = probability * near - np.float32(level)
-    settled = [settle_quad(weights, start) for start in starts]
-    quad = max(settled, key=lambda quad: float(weights[_mask(quad, weights)].sum()))
+    quad = settle_quad(probability * near - np.float32(level), start)
     reach = float(np.linalg.norm(np.ptp(quad, axis=0)))
     for candidate in (fit_sides(quad, outline, [band * reach for band in _OUTLINE_BANDS]), quad):
         try:
             return as_quad(candidate)
         except InvalidQuadError:
             continue
-    return None
+    return start
+
+
+def _plausible(
+    probability: np.ndarray, region: np.ndarray, level: float, placement: Placement
+) -> np.ndarray | None:
+    """Of the quads about a region, in pixels of the map, the one that map and shape together speak for."""
+    outline = level_points(probability, region, level)
+    opened = _opened(region)
+    starts = [fit_quad(outline), fit_quad(level_points(probability, opened, level)) if opened.any() else None]
+    quads = [quad for quad in starts if quad is not None]
+    if not quads:
+        return None
+    quads.append(_drawn_in(probability, region, level, outline, quads[-1]))
+
+    def merit(quad: np.ndarray) -> float:
+        cost = _cost(_map_to_image(quad, probability, placement), placement)
+        return _soft_iou(probability, quad) - _SHAPE_WEIGHT * cost
+
+    return max(quads, key=merit)
 
 
 def _opened(region: np.ndarray) -> np.ndarray:
@@ -203,6 +306,17 @@ def _soft_iou(probability: np.ndarray, quad: np.ndarray) -> float:
     return held / max(float(probability.sum()) + np.count_nonzero(inside) - held, 1e-6)
 
 
-def _image_to_map(quad: Quad, placement: Placement, map_size_wh: tuple[int, int]) -> np.ndarray:
-    points = placement.to_input(quad)
-    return (points + 0.5) * np.divide(map_size_wh, placement.input_size_wh) - 0.5
+def _is_same(quad: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.abs(quad - other).max() < _SAME_SHARE * np.ptp(quad, axis=0).max())
+
+
+def _cost(quad: np.ndarray, placement: Placement) -> float:
+    return float(shape_cost(quad[None], placement.image_size_wh)[0])
+
+
+def _map_to_image(quad: np.ndarray, probability: np.ndarray, placement: Placement) -> np.ndarray:
+    return placement.to_image(quad, (probability.shape[1], probability.shape[0]))
+
+
+def _image_to_map(quad: np.ndarray, probability: np.ndarray, placement: Placement) -> np.ndarray:
+    return (placement.to_input(quad) + 0.5) * np.divide(probability.shape[::-1], placement.input_size_wh) - 0.5

@@ -13,7 +13,9 @@ import numpy as np
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.image import RgbImage
 
-_FARTHEST_SAMPLES = 1.25  # pixels between samples that stand for an area: at 2, stripes a pixel wide become broad ones
+# Pixels between the samples that stand for an area, each the mean of two. A frame of 1920x1080 pixels is 3.75 pixels
+# to a sample at 256: reading it dearer costs more than the whole network. Lenses and JPEG leave little that is finer.
+_FARTHEST_SAMPLES = 4.0
 LETTERBOX_GREY = 114  # neither card nor shadow; the value Ultralytics pads with
 
 
@@ -25,13 +27,13 @@ class Placement:
         image_size_wh: pixels of the picture.
         input_size_wh: pixels of the network's input.
         scale_xy: input pixels per picture pixel.
-        offset_xy: input pixels left of and above the picture.
+        offset_xy: input pixels left of and above the picture; whole ones, but where a part of it fills the input.
     """
 
     image_size_wh: tuple[int, int]
     input_size_wh: tuple[int, int]
     scale_xy: tuple[float, float]
-    offset_xy: tuple[int, int]
+    offset_xy: tuple[float, float]
 
     def to_input(self, points: np.ndarray) -> np.ndarray:
         """Picture pixels (..., 2) to input pixels, float64; pixel centres at integers."""
@@ -122,7 +124,7 @@ def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:
     input_w, input_h = placement.input_size_wh
     if inner == (input_w, input_h):
         return resized
-    left, top = placement.offset_xy
+    left, top = (int(offset) for offset in placement.offset_xy)
     canvas = np.full((input_h, input_w, *image.shape[2:]), padding, np.uint8)
     canvas[top : top + inner[1], left : left + inner[0]] = resized
     return canvas
@@ -132,20 +134,20 @@ def _resized(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     width, height = size_wh
     if width > image.shape[1] or height > image.shape[0]:
         return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR)
-    # OpenCV averages 2x2 blocks and interpolates in vector instructions, areas of a broken size one by one. Down to
-    # twice the size, blocks leave the areas the same but for their rims.
-    while min(image.shape[1] / width, image.shape[0] / height) >= 4 and not (image.shape[0] | image.shape[1]) & 1:
+    # OpenCV averages 2x2 blocks and interpolates in vector instructions, areas of a broken size one by one.
+    while max(_ratios(image, size_wh)) > 2 * _FARTHEST_SAMPLES and min(_ratios(image, size_wh)) >= 4:
+        if (image.shape[0] | image.shape[1]) & 1:
+            break  # a block would be left over at the rim
         image = _halved(image)
-    ratios = image.shape[1] / width, image.shape[0] / height
-    if min(ratios) < 2 or max(ratios) > 4 * _FARTHEST_SAMPLES:
+    ratios = _ratios(image, size_wh)
+    if min(ratios) < 2 or max(ratios) > 2 * _FARTHEST_SAMPLES:
         return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
-    # An area as the mean of two or four interpolated samples along each axis, so near that no pixel falls between.
-    across, down = (2 if ratio <= 2 * _FARTHEST_SAMPLES else 4 for ratio in ratios)
-    samples = cv2.resize(image, (across * width, down * height), interpolation=cv2.INTER_LINEAR)
-    pairs = _halved(samples)
-    if pairs.shape[1::-1] == size_wh:
-        return pairs
-    return cv2.resize(pairs, size_wh, interpolation=cv2.INTER_LINEAR)  # halfway between two: their mean
+    # An area as the mean of two interpolated samples along each axis.
+    return _halved(cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR))
+
+
+def _ratios(image: np.ndarray, size_wh: tuple[int, int]) -> tuple[float, float]:
+    return image.shape[1] / size_wh[0], image.shape[0] / size_wh[1]
 
 
 def _halved(image: np.ndarray) -> np.ndarray:

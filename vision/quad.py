@@ -18,7 +18,7 @@ Quad = np.ndarray  # (4, 2) float32 xy pixels, clockwise as seen, pixel centres 
 
 # Shares of the outline's diagonal: how far from a side a point may lie and still speak for it, pass by pass.
 # The first must hold a rough hypothesis, the last leaves out rounded corners' ends and a finger's bite.
-_BANDS = (0.05, 0.025, 0.015)
+_BANDS = (0.04, 0.015)
 _CORNER_SHARE = 0.08  # of a side's length at each end that is not fitted: ID-1 corners are rounded over 6 %
 _MIN_POINTS = 6  # fewer cannot outvote the hypothesis
 _LEAST_SINE = 0.05  # under 3 degrees apart two sides meet in no corner of a card
@@ -67,7 +67,7 @@ def fit_quad(points: np.ndarray) -> Quad | None:
 
     The convex hull is reduced to four sides by extending, time and again, the two neighbours of the side whose
     loss adds the least area; so rounded or cut corners become sharp ones. Each side is then fitted by least squares
-    to the outline points near its middle part, in three narrowing passes; a bite taken by a finger comes to lie
+    to the outline points near its middle part, in two narrowing passes; a bite taken by a finger comes to lie
     outside the band and has no vote.
 
     Args:

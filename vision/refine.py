@@ -1,19 +1,23 @@
 """Corners to a fraction of a pixel: a quad's sides moved onto the edges that the full-resolution image shows.
 
 Stands apart because it reads the picture, where the fit reads the network's map, which is too coarse for corners.
-A side that the picture does not speak for stays where the map put it.
+A side that the picture does not speak for stays where the map put it, unless no flat document looks like that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
+from unetlite.vision.edges import CELLS, PIECE_PLACES, edge_evidence, fit_lines, normals, profiles, visible_pieces
 from unetlite.vision.image import RgbImage
+from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import BEFORE, NEXT, Quad, as_quad
+from unetlite.vision.shape import PLAIN_COST, shape_cost
 
 # Shares below are of the card's width, the quad's longest side.
 SEARCH_SHARE = 0.06  # the corners of a map of 64x64 pixels are rarely further off
@@ -24,25 +28,32 @@ _LEAST_WINDOW_PX = 2.0  # as blurred as edges in photographs are
 _LEAST_BAND_PX = 4.0  # two windows
 _LEAST_ON_LINE_PX = 0.75
 
-_CELLS = 16  # pieces of a side that vote one by one: an object over a quarter of it takes a quarter of the votes
-_PROFILES = 4  # per piece, over which texture averages out
+# Of a good map the corners are mostly nearer. Where within this share all sides show, one pass is enough.
+_NEAR_SHARE = 0.04
+_NEAR_SAMPLES = 44
+_NEAR_COST = 2.0  # of the shape: one frame in a hundred of a flat document has more
 _SAMPLES = 36  # per profile: 2 in a pixel of a card 150 pixels wide, 1 in 4 pixels of one of 1200
 _FINE_SAMPLES = 24  # enough for a tenth of a pixel in 8: the vertex of a parabola is read between them
 _GRID = 2  # samples between neighbouring ends of the lines that are tried
-_CORNER_SHARE = 0.08  # of a side's length at each end that is not looked at: ID-1 corners are rounded over 6 %
 
-_PROFILE_PLACES = np.linspace(_CORNER_SHARE, 1.0 - _CORNER_SHARE, _CELLS * _PROFILES)  # shares of a side's length
-_PIECE_PLACES = _PROFILE_PLACES.reshape(_CELLS, _PROFILES).mean(axis=1)
-_ENDS = np.stack([1.0 - _PIECE_PLACES, _PIECE_PLACES])  # what a side's start and end weigh in its pieces
-_END_PRODUCTS = np.stack([_ENDS[0] ** 2, _ENDS[0] * _ENDS[1], _ENDS[1] ** 2], axis=1)
-_OUTWARD = np.array([1.0, -1.0])
-
-_NOISE_LEVELS = 1.0  # grey levels by which a sensor and JPEG make flat paper uneven
-_TEXTURE = 0.25  # a step counts half where it is as high as the colours deviate on its two sides: paper on newsprint
-_EVIDENCE = 0.4  # from which a piece agrees: a step 0.8 of that deviation; noise alone does not reach it
 _AGREEMENT = 0.5  # of the visible pieces: what half a side does not show is not its edge
 # Of the band. Two sides in full view without an edge: faint print on a sheet, whose clearest lines are its lettering.
 _FAINT_REACH = 0.4
+# Of a side's votes, for a shape cost of 1. An absurd quad costs 5 more than a plain one: half of a side in full view.
+_SHAPE_VOTES = 0.1
+_SWEEPS = 2  # over the sides, each with the others as they are
+_ROW_OF_THREE = np.ones((1, 3), np.uint8)
+_ONES = np.ones(CELLS, np.float32)
+_BEYOND = -0.3  # of the map's weights, beyond its rim: less surely no document than what is seen
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What the network says about a picture: (h, w) float32 probability, how it was placed, and the threshold."""
+
+    probability: np.ndarray
+    placement: Placement
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,9 @@ class Refinement:
     residual_px: tuple[float, ...]
 
 
-def refine_quad(image: RgbImage, quad: Quad, *, search_share: float = SEARCH_SHARE) -> Refinement:
+def refine_quad(
+    image: RgbImage, quad: Quad, *, search_share: float = SEARCH_SHARE, belief: Belief | None = None
+) -> Refinement:
     """Move the sides of a document's quad onto the edges that the picture shows near them.
 
     Profiles across each side are cut into pieces; at each place of a piece's profiles the evidence for an edge is
@@ -71,11 +84,15 @@ def refine_quad(image: RgbImage, quad: Quad, *, search_share: float = SEARCH_SHA
     where at least half of the visible pieces agree. Evidence is bounded, so neither lettering nor an object,
     however black, outweighs a faint edge along the whole side. The cost does not depend on the picture's size.
 
+    With a belief, sides whose best lines make no plausible shape are chosen together, for what picture, map and shape
+    say of them; and a side that the picture does not show is drawn where map and shape want it.
+
     Args:
         image: (H, W, 3) uint8, RGB.
         quad: (4, 2) pixels (x, y) of that image; corners may lie outside it.
         search_share: how far a side may move at its ends, as a share of the quad's longest side. Lines lose
             evidence with the square of their distance, all of it at this one; 0 leaves the quad as it is.
+        belief: of the whole picture as the camera saw it; None where the image is a part of one.
 
     Raises:
         InvalidQuadError: not four finite corners of a convex shape.
@@ -92,33 +109,75 @@ def refine_quad(image: RgbImage, quad: Quad, *, search_share: float = SEARCH_SHA
 
     image = np.ascontiguousarray(image)  # once: OpenCV would copy a view for each side
     window = max(_WINDOW_SHARE * card_width, _LEAST_WINDOW_PX)
-    visible = _visible_pieces(image, given, band)
-    evidence, _, places = _evidence(_profiles(image, given, band, _SAMPLES), visible, band, window)
-    found = _shifted(given, _best_lines(evidence, places, visible, band, distrust=1.0))
+    visible = visible_pieces(image, given, band)
+    near = _NEAR_SHARE * card_width
+    if belief is not None and near < band:
+        sides, seen = _fitted(image, given, given, visible, near, window, _NEAR_SAMPLES)
+        if seen.moved.all() and _shape_cost(sides, belief) <= _NEAR_COST:
+            return _refinement(corners, sides, seen, belief, band)
+    strip = profiles(image, given, band, _SAMPLES, interpolation=cv2.INTER_NEAREST)
+    evidence, _, places = edge_evidence(strip, visible, band, window)
+    votes, distrust = _votes(evidence, visible), _distrust(places, band)
+    found = _shifted(given, _offsets(places)[(votes - distrust).argmax(axis=1)])
+    fine = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
+    sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
+    if belief is not None and _shape_cost(sides, belief) > PLAIN_COST:
+        worth = _map_gains(belief, given, places, band) - distrust  # of each line, apart from the picture
+        found = _chosen_together(found, given, places, votes + worth, belief, range(4))
+        sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
+        sides = _chosen_together(sides, given, places, worth, belief, np.flatnonzero(~seen.moved))
+    return _refinement(corners, sides, seen, belief, band)
 
-    fine_band = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the picture says of four sides: whether it shows an edge, agreement and residual, (4,) each."""
+
+    moved: np.ndarray
+    agreement: np.ndarray
+    residual_px: np.ndarray
+
+
+def _fitted(
+    image: RgbImage,
+    given: np.ndarray,
+    found: np.ndarray,
+    visible: np.ndarray,
+    band: float,
+    window: float,
+    samples: int,
+    fine_band: float | None = None,
+) -> tuple[np.ndarray, _Seen]:
+    """The sides found, fitted to the edges within `fine_band` of them; as given where there is no edge in `band`."""
+    card_width = float(_lengths(given).max())
+    fine_band = band + window if fine_band is None else fine_band
     on_line = max(_ON_LINE_SHARE * card_width, _LEAST_ON_LINE_PX)
-    strip = _profiles(image, found, fine_band, _FINE_SAMPLES)
-    evidence, contrast, places = _evidence(strip, visible, fine_band, window)
-    lines = _best_lines(evidence, places, visible, fine_band, distrust=0.0)
-    lines, agreement, residual = _fit_lines(evidence, contrast, places, visible, lines, on_line)
+    strip = profiles(image, found, fine_band, samples)
+    evidence, contrast, places = edge_evidence(strip, visible, fine_band, window)
+    lines = _offsets(places)[_votes(evidence, visible).argmax(axis=1)]
+    lines, agreement, residual = fit_lines(evidence, contrast, places, visible, lines, on_line)
     found = _shifted(found, lines)
-
-    away = np.abs(((found - given) * _normals(given)[:, None]).sum(axis=2)).max(axis=1)
+    away = np.abs(((found - given) * normals(given)[:, None]).sum(axis=2)).max(axis=1)
     moved = (agreement >= _AGREEMENT) & (away <= band)
     if np.count_nonzero(visible.any(axis=1) & (agreement < _AGREEMENT)) >= 2:
         moved &= away <= _FAINT_REACH * band
-    refined = _meetings(np.where(moved[:, None, None], found, given))
+    return np.where(moved[:, None, None], found, given), _Seen(moved, agreement, residual)
+
+
+def _refinement(
+    corners: np.ndarray, sides: np.ndarray, seen: _Seen, belief: Belief | None, band: float
+) -> Refinement:
+    refined = _meetings(sides)
     # Where neighbouring sides nearly line up, a little turn of one takes the corner far: such a view decides nothing.
-    if refined is None or np.abs(refined - corners).max() > 2 * band or not moved.any():
-        return _unmoved(corners, agreement)
+    if refined is None or np.abs(refined - corners).max() > 2 * band:
+        return _unmoved(corners, seen.agreement)
     first = int(refined.sum(axis=1).argmin())  # of a card turned by 45 degrees another corner may now come first
     order = np.arange(first, first + 4) % 4
     return Refinement(
         refined[order].astype(np.float32),
-        tuple(moved[order].tolist()),
-        tuple(agreement[order].tolist()),
-        tuple(np.where(moved, residual, np.nan)[order].tolist()),
+        tuple(seen.moved[order].tolist()),
+        tuple(seen.agreement[order].tolist()),
+        tuple(np.where(seen.moved, seen.residual_px, np.nan)[order].tolist()),
     )
 
 
@@ -132,150 +191,102 @@ def _lengths(sides: np.ndarray) -> np.ndarray:
     return np.hypot(along[:, 0], along[:, 1])
 
 
-def _normals(sides: np.ndarray) -> np.ndarray:
-    """(4, 2) unit vectors that point out of the card: corners run clockwise as seen, y points down."""
-    along = sides[:, 1] - sides[:, 0]
-    return along[:, ::-1] * _OUTWARD / np.hypot(along[:, 0], along[:, 1])[:, None]
-
-
 def _shifted(sides: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """The sides with their start and end moved outward by (4, 2) pixels."""
-    return sides + _normals(sides)[:, None] * offsets[..., None]
-
-
-def _visible_pieces(image: RgbImage, sides: np.ndarray, band: float) -> np.ndarray:
-    """(4, pieces) bool: of which pieces the picture shows half the band on either side.
-
-    A card that the picture's border cuts off must not be drawn in to its lettering. Of a side that shows less than
-    half of its pieces none counts.
-    """
-    outer = _PROFILE_PLACES.reshape(_CELLS, _PROFILES)[:, [0, -1], None]  # what lies between them shows as well
-    feet = sides[:, None, None, 0] * (1.0 - outer) + sides[:, None, None, 1] * outer  # (4, pieces, 2, xy)
-    across = (np.abs(_normals(sides)) * (band / 2))[:, None, None]
-    last = np.array([image.shape[1] - 1.0, image.shape[0] - 1.0])
-    seen = ((feet >= across) & (feet <= last - across)).all(axis=(2, 3))
-    return seen & (seen.sum(axis=1, keepdims=True) >= _CELLS // 2)
-
-
-def _profiles(image: RgbImage, sides: np.ndarray, band: float, samples: int) -> np.ndarray:
-    """Colours across the sides from `band` pixels inside to `band` outside: (4 * pieces, profiles, samples, 3) uint8.
-
-    Beyond the picture's border its last pixels go on, so the border is no edge.
-    """
-    rows = _CELLS * _PROFILES
-    across = _normals(sides) * band
-    # Row and column of the strip to the picture: the columns run across the side, the rows along it.
-    matrices = np.empty((4, 2, 3))
-    matrices[:, :, 0] = across * (2.0 / (samples - 1))
-    matrices[:, :, 1] = (sides[:, 1] - sides[:, 0]) * ((1.0 - 2.0 * _CORNER_SHARE) / (rows - 1))
-    matrices[:, :, 2] = sides[:, 0] + (sides[:, 1] - sides[:, 0]) * _CORNER_SHARE - across
-    strips = np.empty((4, rows, samples, 3), np.uint8)
-    for strip, matrix in zip(strips, matrices, strict=True):
-        cv2.warpAffine(
-            image,
-            matrix,
-            (samples, rows),
-            dst=strip,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    return strips.reshape(4 * _CELLS, _PROFILES, samples, 3)
-
-
-def _evidence(
-    strip: np.ndarray, visible: np.ndarray, band: float, window: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How well a step explains the colours, for each piece and place between two samples.
-
-    Returns:
-        (4, pieces, K) float64 in [0, 1], 0 where nothing is visible; (4, pieces, K) the variance that the step
-        explains, grey levels squared; and (K,) the places, pixels outward.
-    """
-    samples = strip.shape[2]
-    colours = strip.reshape(4 * _CELLS, _PROFILES, samples * 3).astype(np.float32)
-    mean = colours.sum(axis=1).reshape(4, _CELLS, samples, 3)
-    square = np.square(colours, out=colours).sum(axis=1).reshape(4, _CELLS, samples, 3)
-    step = 2.0 * band / (samples - 1)
-    size = max(2, round(window / step))
-    sums = np.zeros((4, 4, _CELLS, samples + 1))  # (colours and their square, side, piece, sample)
-    np.cumsum(mean.transpose(3, 0, 1, 2), axis=3, out=sums[:3, ..., 1:])
-    np.cumsum(square[..., 0] + square[..., 1] + square[..., 2], axis=2, out=sums[3, ..., 1:])
-    windows = (sums[..., size:] - sums[..., :-size]) * (1.0 / (size * _PROFILES))
-    variance = windows[3] - np.square(windows[:3]).sum(axis=0)
-    within = (variance[..., :-size] + variance[..., size:]) * (_TEXTURE / 2) + 3 * _TEXTURE * _NOISE_LEVELS**2
-    between = np.square(windows[:3, ..., :-size] - windows[:3, ..., size:]).sum(axis=0) * 0.25
-    evidence = between / (between + within) * visible[..., None]
-    places = (np.arange(evidence.shape[2]) + (size - 0.5)) * step - band
-    return evidence, between, places
+    return sides + normals(sides)[:, None] * offsets[..., None]
 
 
 @lru_cache(maxsize=8)  # a few numbers of places: they follow from the card's width alone where that is small
-def _line_table(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All lines through a band: the place at either end of the side, and the places they take in the pieces.
-
-    Returns:
-        (L,), (L,) indices of places, and (L, pieces) indices into an array (pieces, count), flat.
-    """
+def _line_table(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """All lines through a band: (L, 2) the place at either end of the side, and (L, pieces) indices into an array
+    (pieces, count), flat, of the places that they take in the pieces."""
     grid = np.arange(0, count, _GRID)
-    start, end = (places.ravel() for places in np.meshgrid(grid, grid, indexing="ij"))
-    taken = np.rint(start[:, None] + (end - start)[:, None] * _PIECE_PLACES).astype(np.intp)
-    return start, end, taken + np.arange(_CELLS) * count
+    ends = np.stack(np.meshgrid(grid, grid, indexing="ij"), axis=-1).reshape(-1, 2)
+    taken = np.rint(ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * PIECE_PLACES).astype(np.intp)
+    return ends, taken + np.arange(CELLS) * count
 
 
-def _best_lines(
-    evidence: np.ndarray, places: np.ndarray, visible: np.ndarray, band: float, *, distrust: float
-) -> np.ndarray:
-    """(4, 2) pixels: where the line with the most evidence per piece leaves each side's ends.
-
-    `distrust` is the evidence that a line loses at the distance `band`; it grows with the square.
-    """
-    start, end, table = _line_table(len(places))
-    nearby = evidence.copy()  # a line may pass a sample beside the edge
-    np.maximum(nearby[..., 1:], evidence[..., :-1], out=nearby[..., 1:])
-    np.maximum(nearby[..., :-1], evidence[..., 1:], out=nearby[..., :-1])
-    votes = nearby.reshape(4, -1).take(table, axis=1).sum(axis=2) / np.maximum(visible.sum(axis=1), 1)[:, None]
-    if distrust:
-        a, b = places[start] / band, places[end] / band
-        votes -= distrust / 3 * (a * a + a * b + b * b)  # mean square along the line
-    best = votes.argmax(axis=1)
-    return np.stack([places[start[best]], places[end[best]]], axis=1)
+def _offsets(places: np.ndarray) -> np.ndarray:
+    """(L, 2) pixels outward of the lines of the table at either end."""
+    return places[_line_table(len(places))[0]]
 
 
-def _fit_lines(
-    evidence: np.ndarray,
-    contrast: np.ndarray,
+def _votes(evidence: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """(4, L) evidence per visible piece of each line of the table."""
+    count = evidence.shape[2]
+    nearby = cv2.dilate(evidence.reshape(-1, count), _ROW_OF_THREE)  # a line may pass a sample beside the edge
+    votes = nearby.reshape(4, -1).take(_line_table(count)[1], axis=1) @ _ONES
+    return votes / np.maximum(visible.sum(axis=1), 1)[:, None]
+
+
+def _distrust(places: np.ndarray, band: float) -> np.ndarray:
+    """(L,) votes that a line loses: the mean square along it of the distance, as a share of the band."""
+    a, b = (_offsets(places) / band).T
+    return (a * a + a * b + b * b) / 3
+
+
+def _map_gains(belief: Belief, sides: np.ndarray, places: np.ndarray, band: float) -> np.ndarray:
+    """(4, L) what the quad gains when a side moves to a line: the weights between, in bands per piece."""
+    ends = belief.placement.to_input(sides)
+    map_wh = np.array(belief.probability.shape[::-1])
+    ends = (ends + 0.5) * (map_wh / belief.placement.input_size_wh) - 0.5
+    along = ends[:, None, 0] + (ends[:, 1] - ends[:, 0])[:, None] * PIECE_PLACES[:, None]  # (4, pieces, xy)
+    across = normals(sides) * belief.placement.scale_xy * (map_wh / belief.placement.input_size_wh)
+    points = along[:, :, None] + across[:, None, None] * places[:, None]  # (4, pieces, K, xy)
+    weights = cv2.remap(
+        belief.probability - np.float32(belief.threshold),
+        points.reshape(4 * CELLS, len(places), 2).astype(np.float32),
+        None,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(_BEYOND,),
+    )
+    held = np.cumsum(weights.reshape(4, CELLS, -1), axis=2) * ((places[1] - places[0]) / band)
+    held -= held[..., len(places) // 2, None]
+    return held.reshape(4, -1).take(_line_table(len(places))[1], axis=1).mean(axis=2)
+
+
+def _shape_cost(sides: np.ndarray, belief: Belief) -> float:
+    quad = _meetings(sides)
+    return np.inf if quad is None else float(shape_cost(quad[None], belief.placement.image_size_wh)[0])
+
+
+def _chosen_together(
+    sides: np.ndarray,
+    given: np.ndarray,
     places: np.ndarray,
-    visible: np.ndarray,
-    lines: np.ndarray,
-    on_line: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fit the lines to their pieces' edges, each found to a fraction of a sample.
+    worth: np.ndarray,
+    belief: Belief,
+    free: Iterable[int],
+) -> np.ndarray:
+    """The sides with the free ones moved, one after the other, to the line with the most worth less shape cost."""
+    lines = given[:, None] + normals(given)[:, None, None] * _offsets(places)[..., None]  # (4, L, start and end, xy)
+    sides = sides.copy()
+    for _ in range(_SWEEPS):
+        before = sides.copy()
+        for side in free:
+            quads, convex = _with_side(sides, side, lines[side])
+            if not convex.any():
+                continue
+            cost = np.full(len(convex), np.inf)
+            cost[convex] = shape_cost(quads[convex], belief.placement.image_size_wh)
+            sides[side] = lines[side, int((worth[side] - _SHAPE_VOTES * cost).argmax())]
+        if np.array_equal(before, sides):
+            break
+    return sides
 
-    Returns:
-        (4, 2) pixels, (4,) share of the visible pieces that agree, (4,) root mean square of their distances, pixels.
-    """
-    line = lines @ _ENDS  # (4, pieces)
-    near = np.abs(places - line[..., None]) <= 2 * on_line
-    # Where: at the highest step. The evidence of a blurred edge is as good on its shoulders.
-    peak = (contrast * near).argmax(axis=2).clip(2, len(places) - 3)
-    flat = peak + np.arange(0, contrast.size, len(places)).reshape(peak.shape)
-    left, top, right = (contrast.take(flat + k) for k in (-2, 0, 2))
-    apex = ((left - right) / np.minimum(left - 2 * top + right, -1e-9)).clip(-1.0, 1.0)  # of the parabola, in places
-    edge = places[peak] + apex * (places[1] - places[0])
-    strong = visible & (evidence.take(flat) >= _EVIDENCE)
-    for _ in range(3):
-        # Tukey's weights; then the normal equations of a line by its height at both ends, solved by Cramer's rule.
-        weight = strong * np.square(np.maximum(0.0, 1.0 - np.square((edge - line) / (2 * on_line))))
-        aa, ab, bb = (weight @ _END_PRODUCTS).T
-        aa, bb = aa + 1e-9, bb + 1e-9
-        a, b = ((weight * edge) @ _ENDS.T).T
-        lines = np.stack([bb * a - ab * b, aa * b - ab * a], axis=1) / (aa * bb - ab * ab)[:, None]
-        line = lines @ _ENDS
-    off = edge - line
-    agreeing = strong & (np.abs(off) <= on_line)
-    count = agreeing.sum(axis=1)
-    residual = np.sqrt((agreeing * off * off).sum(axis=1) / np.maximum(count, 1))
-    return lines, count / np.maximum(visible.sum(axis=1), 1), residual
+
+def _with_side(sides: np.ndarray, side: int, lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(L, 4, 2) the quads that each line in the place of a side makes, and (L,) whether they are convex."""
+    tried = np.repeat(sides[None], len(lines), axis=0)
+    tried[:, side] = lines
+    start, along = tried[:, :, 0], tried[:, :, 1] - tried[:, :, 0]
+    before, before_along = start[:, BEFORE], along[:, BEFORE]
+    turns = _cross(before_along, along)
+    shares = _cross(start - before, along) / np.where(np.abs(turns) < 1e-9, 1e-9, turns)
+    quads = before + before_along * shares[..., None]
+    edges = quads[:, NEXT] - quads
+    return quads, ((turns > 0) & (_cross(edges[:, BEFORE], edges) > 0)).all(axis=1)
 
 
 def _meetings(sides: np.ndarray) -> np.ndarray | None:
@@ -291,4 +302,4 @@ def _meetings(sides: np.ndarray) -> np.ndarray | None:
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

@@ -59,24 +59,34 @@ def closer_view(region: np.ndarray, placement: Placement) -> View | None:
     return View(int(left), int(top), int(right), int(bottom))
 
 
-def fuse(
-    first: np.ndarray, placement: Placement, second: np.ndarray, closer: Placement, view: View
-) -> np.ndarray:
-    """One map of the view from both looks: the mean of their logits.
+def place_view(view: View, closer: Placement, placement: Placement) -> Placement:
+    """How the whole picture lies in the input when the view fills it; what lies outside the view has no pixel there.
+
+    Args:
+        view: the part of the picture.
+        closer: how the part alone was fitted into the input.
+        placement: how the whole picture was.
+    """
+    scale_x, scale_y = closer.scale_xy
+    offset = closer.offset_xy[0] - view.left * scale_x, closer.offset_xy[1] - view.top * scale_y
+    return Placement(placement.image_size_wh, closer.input_size_wh, closer.scale_xy, offset)
+
+
+def fuse(first: np.ndarray, placement: Placement, second: np.ndarray, closer: Placement) -> np.ndarray:
+    """One map from both looks: the mean of their logits.
 
     Args:
         first: (h, w) float32 probabilities of the whole picture.
         placement: how the picture was fitted into the input.
         second: (h, w) float32 probabilities of the view.
-        closer: how the view was fitted into the input.
-        view: the part of the picture.
+        closer: how the picture lies in the input then, from `place_view`.
 
     Returns:
-        (h, w) float32 probabilities, of the view.
+        (h, w) float32 probabilities, of the view, placed as `closer`.
     """
     height, width = second.shape
     # An affine map is known by what it does to three points.
-    points = closer.to_image(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), (width, height)) + (view.left, view.top)
+    points = closer.to_image(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), (width, height))
     size_share = np.divide((first.shape[1], first.shape[0]), placement.input_size_wh)
     origin, along_x, along_y = (placement.to_input(points) + 0.5) * size_share - 0.5
     matrix = np.column_stack([along_x - origin, along_y - origin, origin])

@@ -70,12 +70,34 @@ def relative_name(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def data_record(root: Path, data: Path, samples: Sequence[Sample]) -> dict[str, Any]:
-    """What was measured on: contents by hash, so that reports of two devices can be told to be of one data set."""
-    digest, size = hashlib.sha256(), 0
+@dataclass(frozen=True)
+class PictureFiles:
+    """A picture's name, the name and SHA-256 of each of its files, and their bytes together."""
+
+    name: str
+    hashes: tuple[tuple[str, str], ...]
+    size: int
+
+
+def picture_files(root: Path, samples: Sequence[Sample]) -> list[PictureFiles]:
+    """The files of each sample: picture, and mask and polygon where there are any."""
+    found = []
     for sample in samples:
-        for path in (sample.image, sample.mask, sample.polygon):
-            if path is not None:
-                digest.update(f"{relative_name(path, root)}\0{sha256_of(path)}\n".encode())
-                size += path.stat().st_size
-    return {"name": data.resolve().name, "images": len(samples), "bytes": size, "sha256": digest.hexdigest()}
+        paths = [path for path in (sample.image, sample.mask, sample.polygon) if path is not None]
+        hashes = tuple((relative_name(path, root), sha256_of(path)) for path in paths)
+        found.append(PictureFiles(relative_name(sample.image, root), hashes, sum(p.stat().st_size for p in paths)))
+    return found
+
+
+def data_summary(name: str, pictures: Sequence[PictureFiles]) -> dict[str, Any]:
+    """What was measured on: contents by hash, so that reports of two devices can be told to be of one data set."""
+    digest = hashlib.sha256()
+    for file, sha256 in (entry for picture in pictures for entry in picture.hashes):
+        digest.update(f"{file}\0{sha256}\n".encode())
+    size = sum(picture.size for picture in pictures)
+    return {"name": name, "images": len(pictures), "bytes": size, "sha256": digest.hexdigest()}
+
+
+def data_record(root: Path, data: Path, samples: Sequence[Sample]) -> dict[str, Any]:
+    """`data_summary` of these samples, under the folder's name."""
+    return data_summary(data.resolve().name, picture_files(root, samples))

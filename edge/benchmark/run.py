@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +16,24 @@ from unetlite.edge.benchmark.conditions import read_conditions
 from unetlite.edge.benchmark.gemm import DTYPES, gemm_model
 from unetlite.edge.benchmark.latency import paired_ratio, percentiles, summarise, total_ms
 from unetlite.edge.benchmark.memory import measure_start
+from unetlite.edge.benchmark.part import part_record
 from unetlite.edge.benchmark.pictures import benchmark_samples, data_record, read_picture, relative_name
+from unetlite.edge.benchmark.report import build_report, network_name
 from unetlite.edge.benchmark.rounds import ROUND_IMAGES, Contestant, Gemm, Watched, time_in_rounds
-from unetlite.edge.benchmark.scores import Scores
+from unetlite.edge.benchmark.scores import Scores, score_record
 from unetlite.edge.benchmark.watch import DeviceState, read_state, state_record
 from unetlite.edge.benchmark.work import Work, count_work
-from unetlite.edge.benchmark.worst import worst_pictures
+from unetlite.edge.benchmark.worst import draw_answers, worst_pictures
 from unetlite.edge.delegation import Delegation, delegated_ops
 from unetlite.edge.device import device_record
-from unetlite.edge.runtime import installed_version, make_interpreter
+from unetlite.edge.runtime import make_interpreter
 from unetlite.edge.segmenter import KERAS_SUFFIXES, Segmenter, load_segmenter
 from unetlite.vision.dataset import Sample
+from unetlite.vision.errors import DatasetError
 from unetlite.vision.files import sha256_of
 from unetlite.vision.image import RgbImage, read_image
+from unetlite.vision.shard import Shard, owns
 
-REPORT_FORMAT = "unetlite-benchmark"
-REPORT_VERSION = 2
 ROUNDS = 50
 
 Track = Callable[[Sequence[Any], str], Iterable[Any]]
@@ -60,6 +61,7 @@ def run_benchmark(
     *,
     threads: Sequence[int] = (1,),
     limit: int | None = None,
+    shard: Shard | None = None,
     rounds: int = ROUNDS,
     threshold: float = 0.9,
     pictures: bool = False,
@@ -73,6 +75,7 @@ def run_benchmark(
         data: a data set as `find_samples` reads it, or a prepared one.
         threads: each model is timed with each of these numbers.
         limit: pictures to use, spread evenly; None takes all.
+        shard: measure this share of them, and say in the report what `merge_reports` needs.
         rounds: in each, every model times the same `ROUND_IMAGES` frames.
         threshold: pictures of lower IoU are listed.
         pictures: put small overlays of the worst pictures into the report.
@@ -86,7 +89,10 @@ def run_benchmark(
         DatasetError, GroundTruthError, ImageError: the data set is not whole.
         ModelError: a model that cannot be run again in a process of its own.
     """
-    root, samples = benchmark_samples(data, limit)
+    root, everything = benchmark_samples(data, limit)
+    samples = [sample for number, sample in enumerate(everything) if owns(shard, number)]
+    if not samples:
+        raise DatasetError(f"{data}: expected a picture for each shard, got {len(everything)} for {shard}; use fewer")
     names = [relative_name(sample.image, root) for sample in samples]
     conditions = read_conditions(root, names)
     entrants = [
@@ -110,7 +116,8 @@ def run_benchmark(
         track=lambda numbers: track(numbers, "rounds"),
     )
     after = look()
-    scored = [(entrant.path.name, entrant.segmenter, entrant.scores) for entrant in entrants]
+    answers = [(entrant.path.name, entrant.scores.ious, entrant.scores.quad_ious) for entrant in entrants]
+    loaded = [entrant.segmenter for entrant in entrants]
     peaks = {(gemm.runtime, gemm.threads, gemm.dtype): gemm.record() for gemm in gemms}
     runs = [
         {
@@ -121,24 +128,20 @@ def run_benchmark(
         for entrant in entrants
         for contestant, start in zip(entrant.contestants, entrant.starts, strict=True)
     ]
-    return {
-        "format": REPORT_FORMAT,
-        "version": REPORT_VERSION,
-        "emulated": False,
-        "unetlite": installed_version("unetlite"),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "device": {
-            **device,
-            "temperature_after_c": after.temperature_c,
-            "before": state_record(before),
-            "after": state_record(after),
-        },
-        "data": data_record(root, data, samples),
-        "rounds": {"count": rounds, "frames": ROUND_IMAGES, "frame_size_wh": list(size_wh)},
-        "gemm": list(peaks.values()),
-        "runs": [{**run, "time_ratio": _time_ratio(run, runs)} for run in runs],
-        "worst": worst_pictures(scored, samples, root, draw=pictures),
-    }
+    states = {"before": state_record(before), "after": state_record(after)}
+    report = build_report(
+        emulated=False,
+        device={**device, "temperature_after_c": after.temperature_c, **states},
+        data=data_record(root, data, samples),
+        rounds={"count": rounds, "frames": ROUND_IMAGES, "frame_size_wh": list(size_wh)},
+        gemm=list(peaks.values()),
+        runs=[{**run, **_ratio_record(run, runs)} for run in runs],
+        worst=worst_pictures(names, answers, draw_answers(loaded, samples, root) if pictures else None),
+    )
+    if shard is None:
+        return report
+    scored = [(entrant.path.name, sha256_of(entrant.path), entrant.scores) for entrant in entrants]
+    return {**report, "part": part_record(shard, root, everything, samples, scored, threshold)}
 
 
 def _work(path: Path) -> Work | None:
@@ -218,13 +221,7 @@ def model_record(
         "sha256": sha256_of(path),
         "level": _level(path, segmenter),
         "contract": segmenter.contract_origin,
-        **scores.summary(),
-        "threshold": threshold,
-        "below_threshold": scores.below(threshold),
-        "conditions": [
-            {"condition": column, "value": value, **scores.only(set(names)).quad_summary()}
-            for (column, value), names in conditions.items()
-        ],
+        **score_record(scores, threshold, conditions),
         "runtime": segmenter.runtime.name,
         "runtime_version": segmenter.runtime.version,
         "model_bytes": path.stat().st_size,
@@ -245,18 +242,21 @@ def _time_record(
 ) -> dict[str, Any]:
     medians = [float(np.median([total_ms(frame) for frame in frames])) for frames in contestant.rounds]
     clean = [watch.clean for watch in watched] if any(watch.clean for watch in watched) else [True] * len(watched)
-    frames = [frame for frames, good in zip(contestant.rounds, clean, strict=True) if good for frame in frames]
+    kept = [frames for frames, good in zip(contestant.rounds, clean, strict=True) if good]
+    frames = [frame for frames in kept for frame in frames]
     latency_ms = summarise(frames)
-    middle = percentiles([m for m, good in zip(medians, clean, strict=True) if good], (25, 50, 75))
+    # A network's own work is the same whatever the picture, so what differs between rounds is the device.
+    steady = percentiles([float(np.median([frame["invoke"] for frame in frames])) for frames in kept], (25, 50, 75))
     record: dict[str, Any] = {
         "threads": contestant.threads,
         "latency_ms": latency_ms,
         "instructions": None,
         "frames": len(frames),
         "round_total_ms": [round(m, 3) for m in medians],
+        "round_invoke_ms": [round(min(frame["invoke"] for frame in frames), 3) for frames in contestant.rounds],
+        "frame_total_ms": [round(total_ms(frame), 3) for frames in contestant.rounds for frame in frames],
         "round_clean": [watch.clean for watch in watched],
-        # Half of the rounds' medians lie within this share of their median.
-        "spread": round((middle["p75"] - middle["p25"]) / middle["p50"], 4),
+        "spread": round((steady["p75"] - steady["p25"]) / steady["p50"], 4),
         **start,
         "gmac_per_s": None,
         "peak_share": None,
@@ -269,22 +269,19 @@ def _time_record(
     return record
 
 
-def network_name(model: str, level: str | None) -> str:
-    """A model file's name without its level: what two levels of one network share."""
-    return model.removesuffix(f".{level}.tflite")
-
-
-def _time_ratio(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> float | None:
-    """Against the float32 run that differs in the level alone; None where there is none."""
+def _ratio_record(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Against the float32 run that differs in the level alone; unknown where there is none."""
 
     def key(one: Mapping[str, Any]) -> tuple[Any, ...]:
         return network_name(one["model"], one["level"]), one["threads"], one["runtime"]
 
     whole = next((other for other in runs if other["level"] == "float32" and key(other) == key(run)), None)
-    if whole is None:
-        return None
-    ratio = paired_ratio(run["round_total_ms"], whole["round_total_ms"], run["round_clean"])
-    return None if ratio is None else round(ratio, 4)
+    clean = [good for good in run["round_clean"] for _ in range(ROUND_IMAGES)]
+    ratio = None if whole is None else paired_ratio(run["frame_total_ms"], whole["frame_total_ms"], clean)
+    return {
+        "time_ratio": None if ratio is None else round(ratio.median, 4),
+        "time_ratio_interval": None if ratio is None else [round(ratio.low, 4), round(ratio.high, 4)],
+    }
 
 
 def _watch_record(watched: Sequence[Watched], before: DeviceState) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Stands apart from the benchmark's timing: accuracy is the same at any speed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,3 +116,24 @@ class Scores:
                 for name, iou in zip(self.class_names, by_class, strict=True)
             },
         }
+
+
+def score_record(
+    scores: Scores, threshold: float, conditions: Mapping[tuple[str, str], list[str]]
+) -> dict[str, Any]:
+    """The part of a run that its scores make, fit for JSON.
+
+    Args:
+        scores: of all pictures.
+        threshold: pictures of lower IoU are listed.
+        conditions: from `read_conditions`.
+    """
+    return {
+        **scores.summary(),
+        "threshold": threshold,
+        "below_threshold": scores.below(threshold),
+        "conditions": [
+            {"condition": column, "value": value, **scores.only(set(names)).quad_summary()}
+            for (column, value), names in conditions.items()
+        ],
+    }

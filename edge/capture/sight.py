@@ -15,7 +15,7 @@ import numpy as np
 from unetlite.edge.capture.camera import LiveFrame
 from unetlite.edge.capture.quality import Quality, QualitySettings, judge, judge_lie
 from unetlite.edge.segmenter import Segmenter
-from unetlite.vision.document import MIN_AREA_SHARE, Finding, document_probability, find_document, locate_document
+from unetlite.vision.document import MIN_AREA_SHARE, Finding, document_probability, find_document
 from unetlite.vision.preprocess import preprocess
 from unetlite.vision.quad import Quad
 
@@ -91,7 +91,7 @@ class Sight:
             if finding.quad is not None and last.quality is None:
                 last = None  # a card has come: not to be kept waiting
         if last is None:
-            finding = locate_document(frame.small, probability, placement, contract.output)
+            finding = self._segmenter.locate(frame.small, probability, placement)
         found = time.perf_counter()
         quad = None if finding.quad is None else frame.in_image(finding.quad)
         quality = None

@@ -13,8 +13,8 @@ from unetlite.edge.compare.choice import pareto_front, usable
 from unetlite.edge.compare.report import Row
 
 COLOURS = {
-    "float32": "#20639b", "float16": "#7a5195", "dynamic": "#c98a00", "int8": "#d1495b", "int16x8": "#5f6b7a",
-    "keras": "#3c8d5a",
+    "float32": "#20639b", "float16": "#7a5195", "weights8": "#00808a", "dynamic": "#c98a00", "int8": "#d1495b",
+    "int16x8": "#5f6b7a", "keras": "#3c8d5a",
 }  # fmt: skip
 OTHER_COLOUR = "#444444"
 _WIDTH, _HEIGHT = 760, 400

@@ -74,21 +74,16 @@ def _recommend(device: str, rows: Sequence[Row], budget: Budget) -> Choice:
         best = max(row.iou for row in right)
         equal = right if budget.max_ms is None else [row for row in right if row.iou > best - SAME_IOU]
         row = min(equal, key=lambda row: (_ms(row), row.model_bytes))
-        return Choice(device, row, f"{_named(row)} for {budget}: IoU {row.iou:.3f}, median {_ms(row):.1f} ms")
+        return Choice(device, row, f"{row.named} for {budget}: IoU {row.iou:.3f}, median {_ms(row):.1f} ms")
     if not quick:
         row = min(able, key=_ms)
-        return Choice(device, None, f"nothing for {budget}: the fastest is {_named(row)} with {_ms(row):.1f} ms")
+        return Choice(device, None, f"nothing for {budget}: the fastest is {row.named} with {_ms(row):.1f} ms")
     row = max(quick, key=lambda row: row.iou)
-    return Choice(device, None, f"nothing for {budget}: the best in time is {_named(row)} with IoU {row.iou:.3f}")
+    return Choice(device, None, f"nothing for {budget}: the best in time is {row.named} with IoU {row.iou:.3f}")
 
 
 def _ms(row: Row) -> float:
     return row.median_ms or 0.0
-
-
-def _named(row: Row) -> str:
-    threads = "" if row.threads is None else f" with {row.threads} thread{'s' if row.threads > 1 else ''}"
-    return f"{row.model}{threads}"
 
 
 @dataclass(frozen=True)
@@ -123,7 +118,7 @@ def judge_against(
         row = now.get(_key(then))
         if row is None:
             raise ReportError(
-                f"the baseline's run of {_named(then)} on {then.runtime} has no counterpart; run the benchmark with "
+                f"the baseline's run of {then.named} on {then.runtime} has no counterpart; run the benchmark with "
                 f"that model, or make the baseline again"
             )
         _check_comparable(row, then)
@@ -137,7 +132,7 @@ def judge_against(
         if cost > before * max_slowdown:
             losses.append(f"a frame took {before:.2f} {unit} and takes {cost:.2f}, over {max_slowdown:g} times that")
         figures = f"IoU {row.iou:.4f} (was {then.iou:.4f}), {cost:.2f} {unit} (was {before:.2f})"
-        verdicts.append(Verdict(_named(row), figures, tuple(losses)))
+        verdicts.append(Verdict(row.named, figures, tuple(losses)))
     return verdicts
 
 
@@ -163,5 +158,5 @@ def _check_comparable(row: Row, then: Row) -> None:
     for which, run in (("this report", row), ("the baseline", then)):
         if not run.valid:
             raise ReportError(
-                f"in {which} the run of {_named(run)} is invalid (throttled, or the governor moved); run it again"
+                f"in {which} the run of {run.named} is invalid (throttled, or the governor moved); run it again"
             )

@@ -15,37 +15,35 @@ from typing import Any
 from unetlite.edge.compare.chart import colour_of, legend_marker, scatter
 from unetlite.edge.compare.choice import Budget, pareto_front, recommend, usable
 from unetlite.edge.compare.report import Row, device_labels, report_warnings, table_rows
-from unetlite.edge.compare.sections import conditions, device_table, level_loss, worst_pictures
-from unetlite.edge.compare.tables import tables
+from unetlite.edge.compare.sections import conditions, device_table, level_loss, who, worst_pictures
+from unetlite.edge.compare.tables import WORDS, tables
+from unetlite.edge.page_head import page_head
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 80rem; padding: 0 1rem; color: #1c2330; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .2rem; }
+body { max-width: 100rem; }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; overflow-wrap: anywhere; } small { font-weight: normal; color: #5f6b7a; }
 p { margin: .2rem 0 .6rem; max-width: 60rem; color: #44506a; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .87rem; }
-th, td { padding: .3rem .55rem; text-align: right; border-bottom: 1px solid #d9dee7; white-space: nowrap; }
-th { background: #f2f5f9; font-weight: 600; }
-th:nth-child(-n+3), td:nth-child(-n+3), .facts td { text-align: left; }
-td:first-child, td:nth-child(2), .facts td { white-space: normal; overflow-wrap: anywhere; min-width: 12rem; }
+.facts td { text-align: left; }
+td:first-child, .facts td { white-space: normal; overflow-wrap: anywhere; min-width: 10rem; }
+th:first-child, td:first-child { position: sticky; left: 0; background: #fff; } th:first-child { background: #f2f5f9; }
 tr.invalid { color: #9a4a00; } tr.best td { background: #e9f6ec; }
 fieldset { border: 1px solid #d9dee7; border-radius: 6px; margin: .4rem 0; padding: .3rem .8rem; }
 legend { font-weight: 600; padding: 0 .3rem; }
 label { display: inline-flex; align-items: center; gap: .3rem; margin-right: 1.1rem; overflow-wrap: anywhere; }
 i { display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .35em; }
-.warning, .choice { padding: .4rem .8rem; border-left: 4px solid #e0a100; background: #fff3d6; color: inherit; }
-.choice { border-color: #3c8d5a; background: #e9f6ec; overflow-wrap: anywhere; }
+.warning, .choice { color: inherit; }
+.choice { padding: .4rem .8rem; border-left: 4px solid #3c8d5a; background: #e9f6ec; overflow-wrap: anywhere; }
 .chart svg { width: 100%; min-width: 34rem; max-width: 58rem; display: block; }
 .grid { stroke: #e4e8ef; fill: none; } .tick { font-size: 12px; fill: #5f6b7a; } .axis { font-size: 13px; }
 .front { fill: none; stroke: #1c2330; stroke-width: 1.5; stroke-dasharray: 5 4; opacity: .55; }
 .key { width: 1em; height: 1em; } .bar { width: 10rem; height: .9rem; display: block; }
+@media (max-width: 40rem) { .bar { width: 5rem; } td:first-child, .facts td { min-width: 8rem; } }
 .zero { stroke: #1c2330; } .ground { fill: #eef1f6; }
 .many { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(36rem, 100%), 1fr)); gap: 0 1.5rem; }
-.many > div { min-width: 0; } summary { font-weight: 600; cursor: pointer; margin-top: .6rem; }
+.many > div { min-width: 0; } summary { font-weight: 600; }
 .side { display: flex; gap: .8rem; overflow-x: auto; padding-bottom: .3rem; }
-figure { margin: 0; flex: 0 0 auto; width: 11rem; } figure img { width: 100%; display: block; border-radius: 4px; }
-figcaption { font-size: .85rem; overflow-wrap: anywhere; }
+figure { flex: 0 0 auto; width: 11rem; } figure img { width: 100%; display: block; border-radius: 4px; }
+figcaption { overflow-wrap: anywhere; }
 .off { display: none !important; }
 """
 _SCRIPT = """
@@ -77,11 +75,7 @@ def html_page(reports: Sequence[tuple[str, dict[str, Any]]], budget: Budget | No
     picked = [choice.row for choice in choices if choice.row is not None]
     chart = scatter(rows, devices, levels)
     parts = [
-        "<!doctype html>\n<html lang='en'>\n<meta charset='utf-8'>",
-        f"<meta http-equiv='Content-Security-Policy' content=\"{_policy()}\">",
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>",
-        f"<title>unetlite benchmark</title>\n<style>{_STYLE}</style>",
-        "<h1>unetlite benchmark</h1>",
+        page_head("unetlite benchmark", _STYLE, _policy()),
         "<p>IoU over the document, picture by picture, then averaged, in pixels of the picture; N pictures. Latency "
         "is the whole of a frame: preprocess, invoke, postprocess.</p>",
         *(f"<p class='warning'>{html.escape(warning)}</p>" for warning in report_warnings(reports)),
@@ -134,19 +128,21 @@ def _table(rows: Sequence[Row], devices: Sequence[str], levels: Sequence[str], p
     front = {id(row) for device in devices for row in pareto_front([r for r in rows if r.device == device])}
     parts = []
     for title, headings, own in tables(rows):
-        heads = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
+        heads = "".join(f"<th>{html.escape(heading)}</th>" for heading in ("model, device", *headings[WORDS:]))
         lines = []
         for row, cells in own:
             kind = "best" if row in picked else "" if row.valid else "invalid"
             star = " *" if id(row) in front else ""
-            tds = "".join(f"<td>{html.escape(cell)}{star if i == 2 else ''}</td>" for i, cell in enumerate(cells))
+            tds = who(row, star, cells[0]) + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells[WORDS:])
             place = f"data-d='{devices.index(row.device)}' data-l='{levels.index(row.level or '-')}'"
             lines.append(f"<tr class='{kind}' {place}>{tds}</tr>")
         note = html.escape(title) if title else (
-            "* on its device's Pareto front. spread: half of the rounds lie within this share of the median. memory: "
+            "* on its device's Pareto front. spread: how restless the device was: half of the rounds' inferences lie "
+            "within this share of their median. memory: "
             "of a process with this model alone, Python included; peak: while loading. of GEMM: share of this "
             "device's speed at a bare matrix product through the same runtime. corners: mean distance as a share of "
-            "the card's width."
+            "the card's width. time / float32: round by round against the same network's float32 file; in brackets "
+            "where it would lie if it were measured again, if that is not near."
         )  # fmt: skip
         parts.append(
             f"<section><h2>{'Emulated devices' if title else 'All runs'}</h2><p>{note}</p><div class='scroll'><table>"

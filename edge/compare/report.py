@@ -5,16 +5,17 @@ Stands apart from measuring: reports come from other machines, so everything in 
 
 from __future__ import annotations
 
-import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unetlite.edge.benchmark.latency import STAGES
-from unetlite.edge.benchmark.run import REPORT_FORMAT, REPORT_VERSION, network_name
+from unetlite.edge.benchmark.latency import STAGES, Ratio
+from unetlite.edge.benchmark.report import REPORT_FORMAT, REPORT_VERSION, network_name
 from unetlite.vision.errors import UnetliteError
+from unetlite.vision.files import read_json
 
 OLD_VERSIONS = (1,)  # read as well: they know less, and what they lack is unknown
 _NUMBER = (int, float)
@@ -47,7 +48,8 @@ class Row:
         ratio: latency over that of the same network's float32 file on the same device; of an emulated device,
             instructions over instructions.
         median_ms, p90_ms, p99_ms: of whole frames; None of an emulated device.
-        spread: half of the rounds lie within this share of the median.
+        ratio_low, ratio_high: between these it would lie if it were measured again, as far as the rounds tell.
+        spread: half of the rounds' inferences lie within this share of their median: the device's unrest.
         instructions: of a whole frame, by stage and "total"; None of a measured device.
         valid: False where the device was throttled or its governor moved.
         data_sha256: of the data set that the scores are over.
@@ -74,6 +76,8 @@ class Row:
     first_invoke_ms: float | None
     spread: float | None
     ratio: float | None
+    ratio_low: float | None
+    ratio_high: float | None
     steady_rss_bytes: int | None
     peak_rss_bytes: int | None
     gmac_per_s: float | None
@@ -89,6 +93,12 @@ class Row:
     def network(self) -> str:
         """What two levels of one network share of their names."""
         return network_name(self.model, self.level)
+
+    @property
+    def named(self) -> str:
+        """The run within its device, in words."""
+        threads = "" if self.threads is None else f" with {self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.model}{threads}"
 
 
 @dataclass(frozen=True)
@@ -108,10 +118,10 @@ def read_report(path: Path) -> dict[str, Any]:
         ReportError: no such file, no JSON, another format or version.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path)
     except FileNotFoundError as error:
         raise ReportError(f"{path}: expected a benchmark report, but there is no such file; check the path") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ReportError(f"{path}: expected a benchmark report in JSON, got {error}; make it again") from error
     if not isinstance(content, dict) or content.get("format") != REPORT_FORMAT:
         raise ReportError(f"{path}: expected a report of unet-benchmark run, got other JSON; name such a report")
@@ -177,6 +187,7 @@ def _row(run: Any, name: str, device: str, report: dict[str, Any]) -> Row:
         counts, p99 = None, known("latency_ms", "total", "p99")
         median, p90 = (needed("latency_ms", "total", share) for share in ("p50", "p90"))
     valid = known("valid", kind=bool)
+    low, high = _interval(known("time_ratio_interval", kind=list), name)
     return Row(
         device=device,
         board=_board(name, report),
@@ -199,6 +210,8 @@ def _row(run: Any, name: str, device: str, report: dict[str, Any]) -> Row:
         first_invoke_ms=known("first_invoke_ms"),
         spread=known("spread"),
         ratio=known("time_ratio"),
+        ratio_low=low,
+        ratio_high=high,
         steady_rss_bytes=known("steady_rss_bytes", kind=int),
         # In version 1 it was of all models of the process together.
         peak_rss_bytes=None if report.get("version") in OLD_VERSIONS else known("peak_rss_bytes", kind=int),
@@ -211,6 +224,14 @@ def _row(run: Any, name: str, device: str, report: dict[str, Any]) -> Row:
         data_sha256=_clean(_get(report, name, "data", "sha256", kind=str)),
         conditions=tuple(_condition(c, name) for c in known("conditions", kind=list) or ()),
     )
+
+
+def _interval(content: list[Any] | None, name: str) -> tuple[float | None, float | None]:
+    if content is None:
+        return None, None
+    ends = {"time_ratio_interval": dict(enumerate(content))}
+    low, high = (_get(ends, name, "time_ratio_interval", place, kind=_NUMBER) for place in (0, 1))
+    return low, high
 
 
 def _condition(content: Any, name: str) -> Condition:
@@ -267,25 +288,38 @@ def report_warnings(reports: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
             f"{len(invalid)} of {len(rows)} runs are invalid (throttled, or the governor moved): they have no ratio "
             f"and are never recommended"
         )
+    vague = Counter(row.device for row in rows if _is_vague(row))
+    found += [
+        f"{device} was not at rest: another run may find other ratios for {count} of its "
+        f"{sum(row.device == device for row in rows)} runs (in brackets); stop other work there and run it again"
+        for device, count in vague.items()
+    ]
     if len({row.emulated for row in rows}) > 1:
         found.append("emulated devices count instructions, which are no latency: they stand in a table of their own")
     return found
 
 
+def _is_vague(row: Row) -> bool:
+    if row.ratio is None or row.ratio_low is None or row.ratio_high is None:
+        return False
+    return not Ratio(row.ratio, row.ratio_low, row.ratio_high).holds
+
+
 _MISSING: Any = object()
 
 
-def _get(content: Any, name: str, *path: str, kind: Any, default: Any = _MISSING) -> Any:
+def _get(content: Any, name: str, *path: str | int, kind: Any, default: Any = _MISSING) -> Any:
+    field = ".".join(map(str, path))
     for key in path:
         if not isinstance(content, dict) or key not in content:
             if default is not _MISSING and (content is None or isinstance(content, dict)):
                 return default
-            raise ReportError(f"{name}: expected the field {'.'.join(path)!r}, found none; run the benchmark again")
+            raise ReportError(f"{name}: expected the field {field!r}, found none; run the benchmark again")
         content = content[key]
     absurd = isinstance(content, (int, float)) and not 0 <= content < 1e15  # NaN and infinity are neither
     kinds = kind if isinstance(kind, tuple) else (kind,)
     if not isinstance(content, kinds) or absurd or (isinstance(content, bool) and bool not in kinds):
-        raise ReportError(f"{name}: the field {'.'.join(path)!r} holds {content!r:.60}; run the benchmark again")
+        raise ReportError(f"{name}: the field {field!r} holds {content!r:.60}; run the benchmark again")
     return content
 
 

@@ -37,15 +37,15 @@ def level_loss(rows: Sequence[Row], devices: Sequence[str], levels: Sequence[str
         return ""
     most = max(0.01, *(max(abs(loss), abs(quad)) for _, loss, quad in lines))
     body = [
-        f"<tr {_place(row, devices, levels)}><td>{html.escape(row.device)}</td><td>{html.escape(row.model)}</td>"
-        f"<td>{_level(row)}</td><td>{_signed(loss)}</td><td>{_two_sided(loss / most, colour_of(row.level))}</td>"
+        f"<tr {_place(row, devices, levels)}>{who(row)}"
+        f"<td>{_signed(loss)}</td><td>{_two_sided(loss / most, colour_of(row.level))}</td>"
         f"<td>{_signed(quad)}</td><td>{_two_sided(quad / most, colour_of(row.level))}</td></tr>"
         for row, loss, quad in lines
     ]
     return _section(
         "What a level loses",
         "Points of IoU against the float32 file of the same network (right of the line is worse).",
-        "<div class='scroll'><table><thead><tr><th>device</th><th>model</th><th>level</th><th>IoU</th><th></th>"
+        "<div class='scroll'><table><thead><tr><th>model, device</th><th>IoU</th><th></th>"
         "<th>quad IoU</th><th></th></tr></thead><tbody>" + "\n".join(body) + "</tbody></table></div>",
     )
 
@@ -60,14 +60,13 @@ def conditions(rows: Sequence[Row], devices: Sequence[str], levels: Sequence[str
     for row in {(row.device, row.model): row for row in rows}.values():
         for found in row.conditions:
             blocks.setdefault((found.name, found.value), []).append(
-                f"<tr {_place(row, devices, levels)}><td>{html.escape(row.device)}</td>"
-                f"<td>{html.escape(row.model)}</td><td>{_level(row)}</td>"
+                f"<tr {_place(row, devices, levels)}>{who(row)}"
                 f"<td>{_one_sided(found.quad_iou, colour_of(row.level))}</td><td>{found.quad_iou:.3f}</td>"
                 f"<td>{100 * found.quad_ge_90:.0f} %</td><td>{found.iou:.3f}</td><td>{found.images}</td></tr>"
             )
     if not blocks:
         return ""
-    head = "<thead><tr><th>device</th><th>model</th><th>level</th><th></th><th>quad IoU</th><th>&gt;= 0.9</th>"
+    head = "<thead><tr><th>model, device</th><th></th><th>quad IoU</th><th>&gt;= 0.9</th>"
     columns: dict[str, list[str]] = {}
     for (name, value), lines in blocks.items():
         columns.setdefault(name, []).append(
@@ -164,6 +163,12 @@ def _word(value: Any) -> str:
 
 def _place(row: Row, devices: Sequence[str], levels: Sequence[str]) -> str:
     return f"data-d='{devices.index(row.device)}' data-l='{levels.index(row.level or '-')}'"
+
+
+def who(row: Row, mark: str = "", device: str = "") -> str:
+    """A run in one cell, so that its figures also fit on a narrow screen; `mark` and `device` are text."""
+    device = html.escape(device or row.device)
+    return f"<td>{_level(row)} {html.escape(row.model)}{mark}<br><small>{device}</small></td>"
 
 
 def _level(row: Row) -> str:

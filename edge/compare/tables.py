@@ -22,6 +22,13 @@ def _figure(value: float | None, form: str, factor: float = 1.0) -> str:
     return UNKNOWN if value is None else form.format(value * factor)
 
 
+def _ratio(row: Row) -> str:
+    """With the interval where it is wide enough to change what one would say of the run."""
+    if row.ratio is None or row.ratio_low is None or row.ratio_high is None or row.ratio_high - row.ratio_low < 0.05:
+        return _figure(row.ratio, "{:.2f}")
+    return f"{row.ratio:.2f} ({row.ratio_low:.2f}-{row.ratio_high:.2f})"
+
+
 def _device(row: Row) -> str:
     if row.valid:
         return row.device
@@ -52,7 +59,7 @@ MEASURED: tuple[_Column, ...] = (
     ("peak", lambda row: _figure(row.peak_rss_bytes, "{:.0f} MB", 1e-6)),
     ("GMAC/s", lambda row: _figure(row.gmac_per_s, "{:.1f}")),
     ("of GEMM", lambda row: _figure(row.peak_share, "{:.1f} %", 100)),
-    ("time / float32", lambda row: _figure(row.ratio, "{:.2f}")),
+    ("time / float32", lambda row: _ratio(row)),
 )
 EMULATED: tuple[_Column, ...] = (
     *_NAMES,

@@ -16,21 +16,15 @@ from pathlib import Path
 
 import click
 
+from unetlite.edge.options import PATH, models_option
 from unetlite.vision.cli import Command, overwrite_option, tell
 
-PATH = click.Path(path_type=Path)
 _CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True, "ignore_unknown_options": True}
 
 
 @click.command(cls=Command, name="remote", context_settings=_CONTEXT)
 @click.option("--host", "hosts", multiple=True, required=True, help="As ssh takes it: a name, user@name; repeat.")
-@click.option(
-    "--model",
-    "models",
-    type=PATH,
-    multiple=True,
-    help="A .tflite file or a shipped model's name; repeat for several.  [default: unetlite]",
-)
+@models_option
 @click.option("--data", type=PATH, required=True, help="The data set here; what is measured on is copied.")
 @click.option("--to", "folder", type=PATH, required=True, help="Folder for the reports, HOST.json each.")
 @click.option("--wheel", type=PATH, help="A wheel of unetlite to install there.  [default: this installation, packed]")

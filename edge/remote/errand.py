@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from unetlite.edge.benchmark.run import REPORT_FORMAT, benchmark_samples
+from unetlite.edge.benchmark.pictures import benchmark_samples
+from unetlite.edge.benchmark.report import REPORT_FORMAT
 from unetlite.edge.remote.ssh import Connection, Ended, Stopped, device_path
 from unetlite.vision.dataset import Sample
 from unetlite.vision.errors import ModelError, RemoteError, SettingsError
@@ -142,8 +143,9 @@ def measure_devices(
     Returns:
         One outcome a host, in their order. On KeyboardInterrupt every device is tidied before it goes on up.
     """
-    # Short, because a socket's path has at most 108 bytes, of which OpenSSH needs 17 for itself.
-    short = "/tmp" if Path("/tmp").is_dir() else None
+    # Short, because a socket's path has at most 108 bytes, of which OpenSSH needs 17 for itself. The folder in it is
+    # a private one.
+    short = "/tmp" if Path("/tmp").is_dir() else None  # nosec B108
     with tempfile.TemporaryDirectory(prefix="unet-", dir=short) as folder, ThreadPoolExecutor(len(targets)) as pool:
         connections = [Connection(host, Path(folder) / str(number), config) for number, host in enumerate(targets)]
         futures: list[Future[Outcome]] = []

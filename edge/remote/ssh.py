@@ -150,7 +150,7 @@ class Connection:
             OSError: `feed` could not read what it was to send.
         """
         folder = shlex.quote(self.folder)
-        script = f"cd {folder} || exit 1\nexport LC_ALL=C TMPDIR={folder}/tmp\necho {_MARK}\n{script}"
+        script = f"cd {folder} || exit 1\nexport LC_ALL=C TMPDIR={folder}/tmp\necho {_MARK}\n{script}"  # nosec B108
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             stdin = subprocess.PIPE if feed else subprocess.DEVNULL
             step = self._step = self._start(["-o", "ControlMaster=no"], script, stdin, errors, output)

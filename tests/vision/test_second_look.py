@@ -6,7 +6,7 @@ import pytest
 
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.preprocess import place
-from unetlite.vision.second_look import closer_view, fuse
+from unetlite.vision.second_look import closer_view, fuse, place_view
 
 PICTURE_WH = (1080, 1920)
 CARD = np.array([[420.0, 700.0], [760.0, 740.0], [740.0, 960.0], [400.0, 920.0]])
@@ -27,7 +27,8 @@ def looks(fit: str):
     placement = place(PICTURE_WH, spec)
     first = map_of(CARD, placement)
     view = closer_view(first >= 0.5, placement)
-    closer = place((view.right - view.left, view.bottom - view.top), spec)
+    fitted = place((view.right - view.left, view.bottom - view.top), spec)
+    closer = place_view(view, fitted, placement)
     return placement, first, view, closer
 
 
@@ -70,18 +71,20 @@ def test_there_is_nothing_closer_of_a_region_that_fills_the_picture():
 @pytest.mark.parametrize("fit", FITS)
 def test_both_looks_lie_on_each_other(fit):
     placement, first, view, closer = looks(fit)
-    second = map_of(CARD - (view.left, view.top), closer)
-    fused = fuse(first, placement, second, closer, view)
+    part = place((view.right - view.left, view.bottom - view.top), InputSpec(size_wh=(256, 256), fit=fit))
+    second = map_of(CARD - (view.left, view.top), part)
+    fused = fuse(first, placement, second, closer)
     inside, union = ((fused >= 0.5) & (second >= 0.5)).sum(), ((fused >= 0.5) | (second >= 0.5)).sum()
     assert inside / union > 0.97
-    shifted = map_of(CARD - (view.left, view.top) + (0.0, 40.0), closer)  # the check itself would notice
-    wrong = fuse(first, placement, shifted, closer, view)
+    assert np.allclose(second, map_of(CARD, closer), atol=1e-3)  # the view is placed in the whole picture
+    shifted = map_of(CARD + (0.0, 40.0), closer)  # the check itself would notice
+    wrong = fuse(first, placement, shifted, closer)
     assert ((wrong >= 0.5) & (second >= 0.5)).sum() / ((wrong >= 0.5) | (second >= 0.5)).sum() < 0.93
 
 
 def test_looks_that_contradict_each_other_leave_it_open():
     placement, first, view, closer = looks("stretch")
-    fused = fuse(first, placement, np.zeros((64, 64), np.float32), closer, view)
+    fused = fuse(first, placement, np.zeros((64, 64), np.float32), closer)
     assert fused.dtype == np.float32
     assert fused[32, 32] == pytest.approx(0.5, abs=0.01)
     assert fused[0, 0] < 0.01

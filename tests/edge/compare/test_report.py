@@ -42,6 +42,19 @@ def test_the_ratio_that_was_taken_round_by_round_is_preferred():
     assert table_rows([("r.json", report("Pi", runs))])[1].ratio == 0.5
 
 
+def test_a_ratio_that_another_run_would_not_find_again_says_so():
+    runs = [run("float32", 40.0, time_ratio=1.0, time_ratio_interval=[1.0, 1.0]),
+            run("int8", 10.0, time_ratio=0.5, time_ratio_interval=[0.4, 0.61]),
+            run("float16", 20.0, time_ratio=0.5, time_ratio_interval=[0.49, 0.52])]  # fmt: skip
+    rows = table_rows([("r.json", report("Pi", runs))])
+    ends = [line.split()[-2:] for line in text_table(rows).splitlines()[1:]]
+    assert [" ".join(end) for end in ends][1] == "0.50 (0.40-0.61)"
+    assert [end[-1] for end in ends][::2] == ["1.00", "0.50"]
+    restless = [warning for warning in report_warnings([("r.json", report("Pi", runs))]) if "not at rest" in warning]
+    assert len(restless) == 1
+    assert restless[0].startswith("Pi was not at rest: another run may find other ratios for 1 of its 3 runs")
+
+
 def test_an_invalid_run_has_no_ratio_and_says_so():
     rows = table_rows([("r.json", report("Pi", [run("float32", 40.0), run("int8", 10.0, throttled=True)]))])
     assert (rows[1].valid, rows[1].ratio) == (False, None)
@@ -135,6 +148,8 @@ def test_the_csv_holds_full_figures():
         lambda r: r["runs"][0].update(latency_ms=None),
         lambda r: r["runs"][0].update(conditions=[{"condition": "cut"}]),
         lambda r: r["runs"][0].update(threads=True),
+        lambda r: r["runs"][0].update(time_ratio_interval=[1.0]),
+        lambda r: r["runs"][0].update(time_ratio_interval=["low", "high"]),
         lambda r: r.update(emulated="yes"),
         lambda r: r["runs"][0]["latency_ms"]["total"].update(p50=float("nan")),
         lambda r: r["runs"][0]["latency_ms"]["total"].update(p90=float("inf")),

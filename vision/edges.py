@@ -1,0 +1,149 @@
+"""Where a picture shows edges across the sides of a quad: colours, evidence, the line fitted to it.
+
+Stands apart from the refinement, which decides what to believe.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from unetlite.vision.image import RgbImage
+
+CELLS = 16  # pieces of a side that vote one by one: an object over a quarter of it takes a quarter of the votes
+_PROFILES = 4  # per piece, over which texture averages out
+_CORNER_SHARE = 0.08  # of a side's length at each end that is not looked at: ID-1 corners are rounded over 6 %
+
+_PROFILE_PLACES = np.linspace(_CORNER_SHARE, 1.0 - _CORNER_SHARE, CELLS * _PROFILES)  # shares of a side's length
+PIECE_PLACES = _PROFILE_PLACES.reshape(CELLS, _PROFILES).mean(axis=1)
+_ENDS = np.stack([1.0 - PIECE_PLACES, PIECE_PLACES])  # what a side's start and end weigh in its pieces
+_END_PRODUCTS = np.stack([_ENDS[0] ** 2, _ENDS[0] * _ENDS[1], _ENDS[1] ** 2], axis=1)
+_OUTWARD = np.array([1.0, -1.0])
+
+_NOISE_LEVELS = 1.0  # grey levels by which a sensor and JPEG make flat paper uneven
+_TEXTURE = 0.25  # a step counts half where it is as high as the colours deviate on its two sides: paper on newsprint
+_EVIDENCE = 0.4  # from which a piece agrees: a step 0.8 of that deviation; noise alone does not reach it
+
+
+def normals(sides: np.ndarray) -> np.ndarray:
+    """(4, 2) unit vectors out of the card; `sides` (4, 2, 2) from start to end, clockwise as seen, y down."""
+    along = sides[:, 1] - sides[:, 0]
+    return along[:, ::-1] * _OUTWARD / np.hypot(along[:, 0], along[:, 1])[:, None]
+
+
+def visible_pieces(image: RgbImage, sides: np.ndarray, band: float) -> np.ndarray:
+    """(4, pieces) bool: of which pieces the picture shows half the band on either side.
+
+    A card that the picture's border cuts off must not be drawn in to its lettering. Of a side that shows less than
+    half of its pieces none counts.
+    """
+    last = np.array([image.shape[1] - 1.0, image.shape[0] - 1.0])
+    if (sides[:, 0] >= band).all() and (sides[:, 0] <= last - band).all():
+        return np.ones((4, CELLS), bool)
+    outer = _PROFILE_PLACES.reshape(CELLS, _PROFILES)[:, [0, -1], None]  # what lies between them shows as well
+    feet = sides[:, None, None, 0] * (1.0 - outer) + sides[:, None, None, 1] * outer  # (4, pieces, 2, xy)
+    across = (np.abs(normals(sides)) * (band / 2))[:, None, None]
+    seen = ((feet >= across) & (feet <= last - across)).all(axis=(2, 3))
+    return seen & (seen.sum(axis=1, keepdims=True) >= CELLS // 2)
+
+
+def profiles(
+    image: RgbImage, sides: np.ndarray, band: float, samples: int, *, interpolation: int = cv2.INTER_LINEAR
+) -> np.ndarray:
+    """Colours across the sides from `band` pixels inside to `band` outside: (rows of all sides, samples, 3).
+
+    Beyond the picture's border its last pixels go on, so the border is no edge.
+    """
+    rows = CELLS * _PROFILES
+    across = normals(sides) * band
+    # Row and column of the strip to the picture: the columns run across the side, the rows along it.
+    matrices = np.empty((4, 2, 3))
+    matrices[:, :, 0] = across * (2.0 / (samples - 1))
+    matrices[:, :, 1] = (sides[:, 1] - sides[:, 0]) * ((1.0 - 2.0 * _CORNER_SHARE) / (rows - 1))
+    matrices[:, :, 2] = sides[:, 0] + (sides[:, 1] - sides[:, 0]) * _CORNER_SHARE - across
+    strips = np.empty((4, rows, samples, 3), np.uint8)
+    for strip, matrix in zip(strips, matrices, strict=True):
+        cv2.warpAffine(
+            image,
+            matrix,
+            (samples, rows),
+            dst=strip,
+            flags=interpolation | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    return strips.reshape(4 * rows, samples, 3)
+
+
+def edge_evidence(
+    strip: np.ndarray, visible: np.ndarray, band: float, window: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How well a step explains the colours, for each piece and place between two samples.
+
+    Args:
+        strip: from `profiles`.
+        visible: (4, pieces) bool; no evidence elsewhere.
+        band: pixels, of the strip.
+        window: pixels on either side of a place that are compared.
+
+    Returns:
+        (4, pieces, K) float32 in [0, 1], 0 where nothing is visible; (4, pieces, K) the variance that the step
+        explains, grey levels squared; and (K,) the places, pixels outward.
+    """
+    samples = strip.shape[1]
+    step = 2.0 * band / (samples - 1)
+    size = max(2, round(window / step))
+    colours = strip.astype(np.float32)
+    squares = cv2.transform(colours * colours, np.ones((1, 3), np.float32))
+    pieces = (4 * CELLS, _PROFILES, -1)
+    mean = colours.reshape(pieces).sum(axis=1).reshape(4 * CELLS, samples, 3)
+    square = squares.reshape(pieces).sum(axis=1)
+    box = {"ddepth": cv2.CV_32F, "ksize": (size, 1), "anchor": (0, 0)}
+    shape = (4, CELLS, samples - size + 1)
+    mean = cv2.boxFilter(mean, **box)[:, : shape[2]].reshape(*shape, 3) * np.float32(1 / _PROFILES)
+    square = cv2.boxFilter(square, **box)[:, : shape[2]].reshape(shape) * np.float32(1 / _PROFILES)
+    variance = square - np.einsum("spkc,spkc->spk", mean, mean)
+    apart = mean[..., size:, :] - mean[..., :-size, :]
+    between = np.einsum("spkc,spkc->spk", apart, apart) * np.float32(0.25)
+    within = (variance[..., :-size] + variance[..., size:]) * np.float32(_TEXTURE / 2)
+    evidence = between / (between + within + np.float32(3 * _TEXTURE * _NOISE_LEVELS**2)) * visible[..., None]
+    places = (np.arange(evidence.shape[2]) + (size - 0.5)) * step - band
+    return evidence, between, places
+
+
+def fit_lines(
+    evidence: np.ndarray,
+    contrast: np.ndarray,
+    places: np.ndarray,
+    visible: np.ndarray,
+    lines: np.ndarray,
+    on_line: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fit the lines to their pieces' edges, each found to a fraction of a sample.
+
+    Returns:
+        (4, 2) pixels, (4,) share of the visible pieces that agree, (4,) root mean square of their distances, pixels.
+    """
+    line = lines @ _ENDS  # (4, pieces)
+    near = np.abs(places - line[..., None]) <= 2 * on_line
+    # Where: at the highest step. The evidence of a blurred edge is as good on its shoulders.
+    peak = (contrast * near).argmax(axis=2).clip(2, len(places) - 3)
+    flat = peak + np.arange(0, contrast.size, len(places)).reshape(peak.shape)
+    left, top, right = (contrast.take(flat + k) for k in (-2, 0, 2))
+    apex = ((left - right) / np.minimum(left - 2 * top + right, -1e-9)).clip(-1.0, 1.0)  # of the parabola, in places
+    edge = places[peak] + apex * (places[1] - places[0])
+    strong = visible & (evidence.take(flat) >= _EVIDENCE)
+    for _ in range(2):
+        # Tukey's weights; then the normal equations of a line by its height at both ends, solved by Cramer's rule.
+        weight = strong * np.square(np.maximum(0.0, 1.0 - np.square((edge - line) / (2 * on_line))))
+        aa, ab, bb = (weight @ _END_PRODUCTS).T
+        aa, bb = aa + 1e-9, bb + 1e-9
+        a, b = ((weight * edge) @ _ENDS.T).T
+        lines = np.stack([bb * a - ab * b, aa * b - ab * a], axis=1) / (aa * bb - ab * ab)[:, None]
+        line = lines @ _ENDS
+    off = edge - line
+    agreeing = strong & (np.abs(off) <= on_line)
+    count = agreeing.sum(axis=1)
+    residual = np.sqrt((agreeing * off * off).sum(axis=1) / np.maximum(count, 1))
+    return lines, count / np.maximum(visible.sum(axis=1), 1), residual
+
+
