@@ -37,8 +37,7 @@ NOT_ALL = 3  # exit status where a level was refused or rejected and the others 
 @click.option("--max-iou-loss", type=click.FloatRange(0, 1), default=0.005,
               help="Mean IoU that a level may lose against MODEL.")  # fmt: skip
 @click.option("--max-share-loss", type=click.FloatRange(0, 100), default=0.5, metavar="POINTS",
-              help="Share of quads reaching IoU 0.9 that it may lose; unless 0, a picture and what chance "
-                   "does.")  # fmt: skip
+              help="Share of quads of IoU 0.9 that it may lose; unless 0, one picture and what is chance.")  # fmt: skip
 @click.option("--max-image-loss", type=click.FloatRange(0, 1), default=0.05,
               help="IoU that it may lose on any one picture.")  # fmt: skip
 @click.option("--sensitivity", is_flag=True, help="Measure and tell what each layer costs at int8.")
