@@ -33,7 +33,7 @@ _SHAPE_WEIGHT = 0.1  # of the shape's cost, against the same
 _ODD_COST = 3.0  # of a shape, from which even a four-sided region is asked again
 # Of likeness and certainty (logarithms), shape cost and agreement, and the constant: benchmarks/confidence.py on the
 # validation pictures of models/recipe.sh, drawn ones with a document and drawn or real ones without.
-_CONFIDENCE_WEIGHTS = (2.5, 8.6, -1.3, 5.2, 0.9)
+_CONFIDENCE_WEIGHTS = (5.9, 9.0, -1.3, 4.7, 1.6)
 _USUAL_AGREEMENT = 0.9  # of documents' sides, where no picture was asked
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
