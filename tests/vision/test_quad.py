@@ -176,6 +176,23 @@ def test_the_crop_of_a_rotated_card_is_upright_and_its_colours_stay_in_place() -
         assert np.abs(inner[row % h, column % w].astype(int) - colour).max() < 30
 
 
+def test_the_crop_of_a_standing_card_lies_and_its_left_side_is_the_top() -> None:
+    scene = np.full((300, 200, 3), 255, np.uint8)
+    scene[:, :60] = (255, 0, 0)
+    crop = crop_quad(scene, np.array([[49.5, 39.5], [149.5, 39.5], [149.5, 198.1], [49.5, 198.1]], np.float32))
+    assert crop.shape[:2] == (100, 159)
+    assert crop[3, 80].tolist() == [255, 0, 0] and crop[-3, 80].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("size", "shape_hw"), [((400, 260), (252, 400)), ((400, 290), (282, 400)), ((400, 200), (200, 400))]
+)
+def test_a_crop_has_the_aspect_of_the_format_that_is_near(size: tuple[int, int], shape_hw: tuple[int, int]) -> None:
+    width, height = size
+    quad = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + 20
+    assert crop_quad(np.zeros((500, 500, 3), np.uint8), quad).shape[:2] == shape_hw
+
+
 def test_a_crop_that_reaches_outside_is_black_there() -> None:
     quad = np.array([[-20, 10], [30, 10], [30, 40], [-20, 40]], np.float32)
     crop = crop_quad(np.full((50, 50, 3), 255, np.uint8), quad)
