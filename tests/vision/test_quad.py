@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from unetlite.vision.contract import InputSpec, OutputSpec
-from unetlite.vision.document import find_document, locate_document
+from unetlite.vision.document import Signs, find_document, locate_document
 from unetlite.vision.errors import InvalidQuadError
 from unetlite.vision.mask import level_points
 from unetlite.vision.metrics import quad_iou
@@ -114,6 +116,39 @@ def test_where_the_mask_spills_over_the_picture_chooses_the_quad(kind: str) -> N
     assert found.confidence > 0.8
     if kind == "spilled over":
         assert quad_iou(find_document(probability, placement, OutputSpec()).quad, CARD * 2 + 0.5) < 0.9
+
+
+def test_a_side_that_an_object_hides_lies_where_the_shape_of_a_card_wants_it() -> None:
+    """A hand as dark as the desk covers a corner and most of two sides; the network's map ends at it."""
+    card = np.array([[150, 130], [493, 130], [493, 346], [150, 346]], np.float32)  # ID-1
+    picture = np.full((480, 640, 3), (70, 60, 50), np.uint8)
+    picture[quad_mask(card, (480, 640))] = (205, 200, 190)
+    hand = quad_mask(np.array([[380, 360], [500, 240], [520, 380], [460, 400]]), (480, 640))
+    picture[hand] = (90, 70, 60)
+    seen = quad_mask(card, (480, 640)) & ~hand
+    probability = cv2.resize(seen.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
+    found = locate_document(picture, probability, place((640, 480), InputSpec()), OutputSpec())
+    assert quad_iou(found.quad, card) > 0.97
+
+
+def test_what_the_picture_does_not_show_is_less_sure() -> None:
+    probability = cv2.resize(quad_mask(CARD, (240, 320)).astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
+    picture = np.full((480, 640, 3), (70, 60, 50), np.uint8)
+    spec = OutputSpec(min_confidence=0.0)
+    blank = locate_document(picture, probability, place((640, 480), InputSpec()), spec)
+    picture[quad_mask(CARD * 2 + 0.5, (480, 640))] = (205, 200, 190)
+    shown = locate_document(picture, probability, place((640, 480), InputSpec()), spec)
+    assert shown.confidence > 0.95 and blank.confidence < shown.confidence - 0.1
+    assert shown.signs is not None and shown.signs.agreement == 1.0
+
+
+def test_a_map_that_is_unsure_and_a_shape_that_no_card_has_take_confidence() -> None:
+    plain = Signs(likeness=0.97, certainty=0.95, shape_cost=0.3, agreement=0.95)
+    worse = [replace(plain, **{name: value}) for name, value in [("likeness", 0.7), ("certainty", 0.6)]]
+    worse += [replace(plain, shape_cost=5.0), replace(plain, agreement=0.2)]
+    assert plain.confidence() > 0.95
+    assert all(signs.confidence() < plain.confidence() - 0.02 for signs in worse)
+    assert replace(plain, likeness=0.0, certainty=0.0).confidence() < 1e-6
 
 
 def test_a_map_with_nothing_in_it_is_no_document_in_any_picture() -> None:
