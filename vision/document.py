@@ -33,7 +33,7 @@ _SHAPE_WEIGHT = 0.1  # of the shape's cost, against the same
 _ODD_COST = 3.0  # of a shape, from which even a four-sided region is asked again
 # Of likeness and certainty (logarithms), shape cost and agreement, and the constant: benchmarks/confidence.py on the
 # validation pictures of models/recipe.sh, drawn ones with a document and drawn or real ones without.
-_CONFIDENCE_WEIGHTS = (2.5, 8.6, -1.3, 5.2, 0.9)
+_CONFIDENCE_WEIGHTS = (5.9, 9.0, -1.3, 4.7, 1.6)
 _USUAL_AGREEMENT = 0.9  # of documents' sides, where no picture was asked
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
@@ -108,13 +108,15 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    quad, likeness = _outlined(probability, region, spec.threshold)
+    quad, inside, likeness = _outlined(probability, region, spec.threshold)
     if likeness < _FOUR_SIDED:
         quad = _settled(probability, region, spec.threshold)
-    if quad is None:
-        return Finding(None, 0.0)
-    signs = _signs(quad, probability, [region], placement)
-    return _finding(_map_to_image(quad, probability, placement), signs, spec)
+        if quad is None:
+            return Finding(None, 0.0)
+        inside = _mask(quad, region)
+        likeness = _iou(inside, region)
+    in_image = _map_to_image(quad, probability, placement)
+    return _finding(in_image, _signs(inside, probability, likeness, _cost(in_image, placement)), spec)
 
 
 def locate_document(image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
@@ -140,14 +142,15 @@ def plain_document(
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    quad, likeness = _outlined(probability, region, spec.threshold)
-    if quad is None or likeness < _FOUR_SIDED:
+    quad, inside, likeness = _outlined(probability, region, spec.threshold)
+    if likeness < _FOUR_SIDED:
         return None
     belief = Belief(probability, placement, spec.threshold)
     refinement = refine_quad(image, _map_to_image(quad, probability, placement), belief=belief)
-    if _cost(refinement.quad, placement) > _ODD_COST:
+    cost = refinement.shape_cost
+    if cost > _ODD_COST:
         return None
-    return _finding(refinement.quad, _signs(quad, probability, [region], placement, refinement), spec)
+    return _finding(refinement.quad, _signs(inside, probability, likeness, cost, refinement), spec)
 
 
 def contested_document(
@@ -175,7 +178,7 @@ def contested_document(
         refinement = refine_quad(
             image, _map_to_image(quad, probability, placement), search_share=_WIDE_SEARCH_SHARE, belief=belief
         )
-        cost = _cost(refinement.quad, placement)
+        cost = refinement.shape_cost
         quad = _image_to_map(refinement.quad, probability, placement)
         score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4 - _SHAPE_WEIGHT * cost
         if best is None or score > best[0]:
@@ -185,33 +188,22 @@ def contested_document(
     if best is None:
         return Finding(None, 0.0)
     _, quad, refinement = best
-    return _finding(refinement.quad, _signs(quad, probability, regions, placement, refinement), spec)
-
-
-def _signs(
-    quad: np.ndarray,
-    probability: np.ndarray,
-    regions: list[np.ndarray],
-    placement: Placement,
-    refinement: Refinement | None = None,
-) -> Signs | None:
-    """What speaks for a quad, in pixels of the map; None where it holds no pixel."""
     inside = _mask(quad, probability)
-    area = np.count_nonzero(inside)
-    if area == 0:
-        return None
-    found = _map_to_image(quad, probability, placement) if refinement is None else refinement.quad
-    return Signs(
-        likeness=max(_iou(inside, region) for region in regions),
-        certainty=float(probability[inside].sum()) / area,
-        shape_cost=_cost(found, placement),
-        agreement=None if refinement is None else sum(refinement.agreement) / 4,
+    likeness = max(_iou(inside, region) for region in regions)
+    return _finding(
+        refinement.quad, _signs(inside, probability, likeness, refinement.shape_cost, refinement), spec
     )
 
 
-def _finding(quad: np.ndarray, signs: Signs | None, spec: OutputSpec) -> Finding:
-    if signs is None:
-        return Finding(None, 0.0)
+def _signs(
+    inside: np.ndarray, probability: np.ndarray, likeness: float, cost: float, refinement: Refinement | None = None
+) -> Signs:
+    """What speaks for a quad that holds the pixels `inside`."""
+    certainty = float(probability[inside].sum()) / max(np.count_nonzero(inside), 1)
+    return Signs(likeness, certainty, cost, None if refinement is None else sum(refinement.agreement) / 4)
+
+
+def _finding(quad: np.ndarray, signs: Signs, spec: OutputSpec) -> Finding:
     try:
         found = as_quad(quad)
     except InvalidQuadError:
@@ -229,10 +221,15 @@ def _is_large_enough(region: np.ndarray) -> bool:
     return np.count_nonzero(region) >= MIN_AREA_SHARE * region.size
 
 
-def _outlined(probability: np.ndarray, region: np.ndarray, level: float) -> tuple[np.ndarray | None, float]:
-    """The quad fitted to a region's outline, in pixels of the map, and the IoU of the two."""
+def _outlined(
+    probability: np.ndarray, region: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The quad fitted to a region's outline, in pixels of the map, the pixels inside, and their IoU with the region."""
     quad = fit_quad(level_points(probability, region, level))
-    return quad, 0.0 if quad is None else _iou(_mask(quad, region), region)
+    if quad is None:
+        return np.zeros((4, 2), np.float32), np.zeros_like(region), 0.0
+    inside = _mask(quad, region)
+    return quad, inside, _iou(inside, region)
 
 
 def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.ndarray | None:

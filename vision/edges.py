@@ -97,17 +97,17 @@ def edge_evidence(
     pieces = (4 * CELLS, _PROFILES, -1)
     mean = colours.reshape(pieces).sum(axis=1).reshape(4 * CELLS, samples, 3)
     square = squares.reshape(pieces).sum(axis=1)
-    box = {"ddepth": cv2.CV_32F, "ksize": (size, 1), "anchor": (0, 0)}
     shape = (4, CELLS, samples - size + 1)
-    mean = cv2.boxFilter(mean, **box)[:, : shape[2]].reshape(*shape, 3) * np.float32(1 / _PROFILES)
-    square = cv2.boxFilter(square, **box)[:, : shape[2]].reshape(shape) * np.float32(1 / _PROFILES)
+    windows, places = (size, 1), slice(shape[2])  # from each sample on, as many as fit
+    mean = cv2.boxFilter(mean, cv2.CV_32F, windows, anchor=(0, 0))[:, places].reshape(*shape, 3)
+    square = cv2.boxFilter(square, cv2.CV_32F, windows, anchor=(0, 0))[:, places].reshape(shape)
+    mean, square = mean * np.float32(1 / _PROFILES), square * np.float32(1 / _PROFILES)
     variance = square - np.einsum("spkc,spkc->spk", mean, mean)
     apart = mean[..., size:, :] - mean[..., :-size, :]
     between = np.einsum("spkc,spkc->spk", apart, apart) * np.float32(0.25)
     within = (variance[..., :-size] + variance[..., size:]) * np.float32(_TEXTURE / 2)
     evidence = between / (between + within + np.float32(3 * _TEXTURE * _NOISE_LEVELS**2)) * visible[..., None]
-    places = (np.arange(evidence.shape[2]) + (size - 0.5)) * step - band
-    return evidence, between, places
+    return evidence, between, (np.arange(evidence.shape[2]) + (size - 0.5)) * step - band
 
 
 def fit_lines(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from unetlite.vision.contract import DOCUMENT_FORMATS
 from unetlite.vision.errors import InvalidQuadError
 from unetlite.vision.image import RgbImage
 
@@ -22,6 +23,10 @@ _BANDS = (0.04, 0.015)
 _CORNER_SHARE = 0.08  # of a side's length at each end that is not fitted: ID-1 corners are rounded over 6 %
 _MIN_POINTS = 6  # fewer cannot outvote the hypothesis
 _LEAST_SINE = 0.05  # under 3 degrees apart two sides meet in no corner of a card
+
+_STANDING = 1.1  # of the width: nearer to a square nothing says which side is the long one
+_ASPECTS = tuple(form.size_mm[0] / form.size_mm[1] for form in DOCUMENT_FORMATS)
+_NEAR_FORMAT = 0.08  # of the aspect's logarithm: so far off a card tilted by 25 degrees is seen
 
 NEXT = np.array([1, 2, 3, 0])  # the corner or side after each; indexing takes a tenth of np.roll's time
 BEFORE = np.array([3, 0, 1, 2])
@@ -195,27 +200,35 @@ def quad_mask(quad: Quad, shape_hw: tuple[int, int]) -> np.ndarray:
 
 
 def crop_quad(image: RgbImage, quad: Quad) -> RgbImage:
-    """Flatten the document inside `quad` to an upright rectangle, as it is turned in the image.
+    """Flatten the document inside `quad` to a rectangle that lies as cards are read: on its long side.
+
+    A document that stands on its short side in the image is turned clockwise by a quarter. Whether it then stands on
+    its head is not told: four corners do not say it. Nor is an open passport, which is read standing: it has the
+    form of its own page.
 
     Args:
         image: (H, W, 3) uint8, RGB.
         quad: (4, 2) float32 pixels (x, y), clockwise from top-left; corners may lie outside the image.
 
     Returns:
-        (h, w, 3) uint8; h and w follow the longer of each pair of opposite sides. What lies outside the image
-        is black.
+        (h, w, 3) uint8; the long side follows the longer of its two in the image, the short one a known format
+        (`DOCUMENT_FORMATS`) that is within 8 %, else the image too. What lies outside the image is black.
 
     Raises:
         InvalidQuadError: the quad has no area or is not convex.
 
     Source: Hartley & Zisserman, Multiple View Geometry, 2nd ed., ch. 4.
     """
-    top_left, top_right, bottom_right, bottom_left = as_quad(quad).astype(np.float64)
-    width = max(np.linalg.norm(top_right - top_left), np.linalg.norm(bottom_right - bottom_left))
-    height = max(np.linalg.norm(bottom_left - top_left), np.linalg.norm(bottom_right - top_right))
-    size_wh = (max(1, round(width)), max(1, round(height)))
-    w, h = size_wh
+    corners = as_quad(quad)
+    sides = np.linalg.norm(corners[NEXT] - corners, axis=1).astype(float)
+    if sides[1] + sides[3] > _STANDING * (sides[0] + sides[2]):
+        corners, sides = corners[BEFORE], sides[BEFORE]  # its left side becomes the top
+    width, height = max(sides[0], sides[2]), max(sides[1], sides[3])
+    aspect = (sides[0] + sides[2]) / (sides[1] + sides[3])
+    known = min(_ASPECTS, key=lambda form: abs(math.log(aspect / form)))
+    if abs(math.log(aspect / known)) < _NEAR_FORMAT:
+        height = width / known
+    w, h = max(1, round(width)), max(1, round(height))
     # The quad runs along the document's outer edge: output pixel 0's outer edge lies at -0.5.
     target = np.array([[-0.5, -0.5], [w - 0.5, -0.5], [w - 0.5, h - 0.5], [-0.5, h - 0.5]], np.float32)
-    corners = np.array([top_left, top_right, bottom_right, bottom_left], np.float32)
-    return cv2.warpPerspective(image, cv2.getPerspectiveTransform(corners, target), size_wh, flags=cv2.INTER_LINEAR)
+    return cv2.warpPerspective(image, cv2.getPerspectiveTransform(corners, target), (w, h), flags=cv2.INTER_LINEAR)

@@ -6,8 +6,9 @@ A side that the picture does not speak for stays where the map put it, unless no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -65,12 +66,14 @@ class Refinement:
         moved: per side, whether it lies where the picture shows an edge; False where it stayed as given.
         agreement: per side, the share 0..1 of its visible pieces that show an edge on the best line found.
         residual_px: per side, root mean square distance of those edges from that line; NaN where it stayed.
+        shape_cost: of the quad, from `shape_cost`; NaN without a belief.
     """
 
     quad: Quad
     moved: tuple[bool, ...]
     agreement: tuple[float, ...]
     residual_px: tuple[float, ...]
+    shape_cost: float
 
 
 def refine_quad(
@@ -105,7 +108,7 @@ def refine_quad(
     card_width = float(_lengths(given).max())
     band = search_share * card_width
     if band < _LEAST_BAND_PX:
-        return _unmoved(corners)
+        return _unmoved(corners, cost=math.nan if belief is None else _shape_cost(given, belief))
 
     image = np.ascontiguousarray(image)  # once: OpenCV would copy a view for each side
     window = max(_WINDOW_SHARE * card_width, _LEAST_WINDOW_PX)
@@ -113,20 +116,27 @@ def refine_quad(
     near = _NEAR_SHARE * card_width
     if belief is not None and near < band:
         sides, seen = _fitted(image, given, given, visible, near, window, _NEAR_SAMPLES)
-        if seen.moved.all() and _shape_cost(sides, belief) <= _NEAR_COST:
-            return _refinement(corners, sides, seen, belief, band)
+        if seen.moved.all():
+            cost = _shape_cost(sides, belief)
+            if cost <= _NEAR_COST:
+                return _refinement(corners, sides, seen, cost, band)
     strip = profiles(image, given, band, _SAMPLES, interpolation=cv2.INTER_NEAREST)
     evidence, _, places = edge_evidence(strip, visible, band, window)
     votes, distrust = _votes(evidence, visible), _distrust(places, band)
     found = _shifted(given, _offsets(places)[(votes - distrust).argmax(axis=1)])
     fine = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
     sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
-    if belief is not None and _shape_cost(sides, belief) > PLAIN_COST:
+    cost = math.nan if belief is None else _shape_cost(sides, belief)
+    if belief is not None and cost > PLAIN_COST:
         worth = _map_gains(belief, given, places, band) - distrust  # of each line, apart from the picture
         found = _chosen_together(found, given, places, votes + worth, belief, range(4))
         sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
         sides = _chosen_together(sides, given, places, worth, belief, np.flatnonzero(~seen.moved))
-    return _refinement(corners, sides, seen, belief, band)
+        cost = _shape_cost(sides, belief)
+    refinement = _refinement(corners, sides, seen, cost, band)
+    if belief is not None and np.array_equal(refinement.quad, corners):
+        return replace(refinement, shape_cost=_shape_cost(given, belief))
+    return refinement
 
 
 @dataclass(frozen=True)
@@ -164,9 +174,7 @@ def _fitted(
     return np.where(moved[:, None, None], found, given), _Seen(moved, agreement, residual)
 
 
-def _refinement(
-    corners: np.ndarray, sides: np.ndarray, seen: _Seen, belief: Belief | None, band: float
-) -> Refinement:
+def _refinement(corners: np.ndarray, sides: np.ndarray, seen: _Seen, cost: float, band: float) -> Refinement:
     refined = _meetings(sides)
     # Where neighbouring sides nearly line up, a little turn of one takes the corner far: such a view decides nothing.
     if refined is None or np.abs(refined - corners).max() > 2 * band:
@@ -178,12 +186,13 @@ def _refinement(
         tuple(seen.moved[order].tolist()),
         tuple(seen.agreement[order].tolist()),
         tuple(np.where(seen.moved, seen.residual_px, np.nan)[order].tolist()),
+        cost,
     )
 
 
-def _unmoved(corners: np.ndarray, agreement: np.ndarray | None = None) -> Refinement:
+def _unmoved(corners: np.ndarray, agreement: np.ndarray | None = None, cost: float = math.nan) -> Refinement:
     shares = (0.0,) * 4 if agreement is None else tuple(agreement.tolist())
-    return Refinement(corners.astype(np.float32), (False,) * 4, shares, (float("nan"),) * 4)
+    return Refinement(corners.astype(np.float32), (False,) * 4, shares, (math.nan,) * 4, cost)
 
 
 def _lengths(sides: np.ndarray) -> np.ndarray:
@@ -248,7 +257,7 @@ def _map_gains(belief: Belief, sides: np.ndarray, places: np.ndarray, band: floa
 
 def _shape_cost(sides: np.ndarray, belief: Belief) -> float:
     quad = _meetings(sides)
-    return np.inf if quad is None else float(shape_cost(quad[None], belief.placement.image_size_wh)[0])
+    return math.inf if quad is None else float(shape_cost(quad[None], belief.placement.image_size_wh)[0])
 
 
 def _chosen_together(

@@ -9,11 +9,11 @@ import numpy as np
 
 # From the corners of 9,086 phone frames of documents, undone by a camera of each of these focal lengths and the frame's
 # middle as its axis (`benchmarks/pose_shapes.py` prints the shares):
-_FOCAL_SHARES = (0.7, 1.0, 1.6)  # of the picture's longer side: wide, usual, cropped
-_SKEW = 0.04  # cosine of the angle between the sides: 99 of 100 are below it by the best of the three cameras
-_TILT = 0.25  # sine of the angle to the picture's plane: 19 of 20 are below 0.3, hand-held phones elsewhere tilt more
-_FORMATS = (1.586, 1.42)  # ISO/IEC 7810: ID-1; ID-2, ID-3 and an open passport
-_FORMAT_SPREAD = 0.03  # of the logarithm of the aspect
+_FOCAL_SHARES = np.array([[0.7], [1.0], [1.6]])  # of the picture's longer side: wide, usual, cropped
+_SKEW = 0.04  # cosine of the angle between the sides: 999 of 1000 are below 0.032 by the best of the three
+_TILT = 0.25  # sine of the angle to the picture's plane: 9 of 10 are below 0.26
+_LOG_FORMATS = np.log([1.586, 1.42])  # ISO/IEC 7810: ID-1; ID-2, ID-3 and an open passport
+_FORMAT_SPREAD = 0.03  # of the logarithm of the aspect: 9 of 10 lie between 1.414 and 1.619
 _OTHER_ASPECT = 0.06  # of a known format's weight: a sheet, a licence of another form
 
 PLAIN_COST = 1.2  # nineteen of twenty of those frames cost less
@@ -27,30 +27,44 @@ def shape_cost(quads: np.ndarray, picture_wh: tuple[int, int]) -> np.ndarray:
         picture_wh: the picture's size.
 
     Returns:
-        (N,) float64, 0 for a plain view of a known format; bounded, so that no shape forbids itself.
+        (N,) float64, 0 for a plain view of a known format; growing with the logarithm, so that no shape forbids itself.
+    """
+    skew2, tilt2, aspect = undone_view(quads, picture_wh)
+    off = (aspect[..., None] - _LOG_FORMATS) / _FORMAT_SPREAD
+    known = np.exp(-0.5 * off * off).max(axis=-1)
+    odd = -np.log((known + _OTHER_ASPECT) / (1 + _OTHER_ASPECT))
+    cost = np.log1p(skew2 / _SKEW**2) + np.log1p(tilt2 / _TILT**2) + odd
+    return cost.min(axis=0)
 
-    Source: Zhang & He, Whiteboard Scanning and Image Enhancement (2007), for the aspect from four corners.
+
+def undone_view(quads: np.ndarray, picture_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What rectangle quads would be, seen by each of three cameras with the picture's middle as their axis.
+
+    Args:
+        quads: (N, 4, 2) convex, clockwise as seen, pixels of the picture.
+        picture_wh: the picture's size.
+
+    Returns:
+        (3, N) squared cosine of the angle between the sides; (3, N) squared sine of the tilt against the picture's
+        plane; (3, N) logarithm of the long side over the short one.
+
+    Source: Zhang & He, Whiteboard Scanning and Image Enhancement (2007); Heckbert, Fundamentals of Texture Mapping
+        (1989), for the homography from the unit square.
     """
     q = (quads - (np.array(picture_wh) - 1.0) / 2) / max(picture_wh)
     (ax, ay), (bx, by), (cx, cy), (dx, dy) = (q[:, i].T for i in range(4))
-    # The homography from the unit square, up to scale (Heckbert 1989): its first columns are the sides' directions.
+    # Up to scale, the homography's first columns are the sides' directions.
     d1x, d1y, d2x, d2y, d3x, d3y = bx - cx, by - cy, dx - cx, dy - cy, ax - bx + cx - dx, ay - by + cy - dy
     determinant = d1x * d2y - d1y * d2x
     g = (d3x * d2y - d3y * d2x) / determinant
     h = (d1x * d3y - d1y * d3x) / determinant
     ux, uy = bx - ax + g * bx, by - ay + g * by
     vx, vy = dx - ax + h * dx, dy - ay + h * dy
-    focal = np.array(_FOCAL_SHARES)[:, None]
-    ug, vh = g * focal, h * focal
+    ug, vh = g * _FOCAL_SHARES, h * _FOCAL_SHARES
     uu, vv = ux * ux + uy * uy + ug * ug, vx * vx + vy * vy + vh * vh
     skew2 = np.square(ux * vx + uy * vy + ug * vh) / (uu * vv)
     nz = ux * vy - uy * vx
     nx, ny = uy * vh - ug * vy, ug * vx - ux * vh
     flat2 = nx * nx + ny * ny
     tilt2 = flat2 / (flat2 + nz * nz)
-    aspect = 0.5 * np.abs(np.log(uu / vv))
-    off = (aspect[..., None] - np.log(_FORMATS)) / _FORMAT_SPREAD
-    known = np.exp(-0.5 * off * off).max(axis=-1)
-    odd = -np.log((known + _OTHER_ASPECT) / (1 + _OTHER_ASPECT))
-    cost = np.log1p(skew2 / _SKEW**2) + np.log1p(tilt2 / _TILT**2) + odd
-    return cost.min(axis=0)
+    return skew2, tilt2, 0.5 * np.abs(np.log(uu / vv))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from unetlite.vision.contract import InputSpec, OutputSpec
-from unetlite.vision.document import find_document, locate_document
+from unetlite.vision.document import Signs, find_document, locate_document
 from unetlite.vision.errors import InvalidQuadError
 from unetlite.vision.mask import level_points
 from unetlite.vision.metrics import quad_iou
@@ -116,6 +118,39 @@ def test_where_the_mask_spills_over_the_picture_chooses_the_quad(kind: str) -> N
         assert quad_iou(find_document(probability, placement, OutputSpec()).quad, CARD * 2 + 0.5) < 0.9
 
 
+def test_a_side_that_an_object_hides_lies_where_the_shape_of_a_card_wants_it() -> None:
+    """A hand as dark as the desk covers a corner and most of two sides; the network's map ends at it."""
+    card = np.array([[150, 130], [493, 130], [493, 346], [150, 346]], np.float32)  # ID-1
+    picture = np.full((480, 640, 3), (70, 60, 50), np.uint8)
+    picture[quad_mask(card, (480, 640))] = (205, 200, 190)
+    hand = quad_mask(np.array([[380, 360], [500, 240], [520, 380], [460, 400]]), (480, 640))
+    picture[hand] = (90, 70, 60)
+    seen = quad_mask(card, (480, 640)) & ~hand
+    probability = cv2.resize(seen.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
+    found = locate_document(picture, probability, place((640, 480), InputSpec()), OutputSpec())
+    assert quad_iou(found.quad, card) > 0.97
+
+
+def test_what_the_picture_does_not_show_is_less_sure() -> None:
+    probability = cv2.resize(quad_mask(CARD, (240, 320)).astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
+    picture = np.full((480, 640, 3), (70, 60, 50), np.uint8)
+    spec = OutputSpec(min_confidence=0.0)
+    blank = locate_document(picture, probability, place((640, 480), InputSpec()), spec)
+    picture[quad_mask(CARD * 2 + 0.5, (480, 640))] = (205, 200, 190)
+    shown = locate_document(picture, probability, place((640, 480), InputSpec()), spec)
+    assert shown.confidence > 0.95 and blank.confidence < shown.confidence - 0.1
+    assert shown.signs is not None and shown.signs.agreement == 1.0
+
+
+def test_a_map_that_is_unsure_and_a_shape_that_no_card_has_take_confidence() -> None:
+    plain = Signs(likeness=0.97, certainty=0.95, shape_cost=0.3, agreement=0.95)
+    worse = [replace(plain, **{name: value}) for name, value in [("likeness", 0.7), ("certainty", 0.6)]]
+    worse += [replace(plain, shape_cost=5.0), replace(plain, agreement=0.2)]
+    assert plain.confidence() > 0.95
+    assert all(signs.confidence() < plain.confidence() - 0.02 for signs in worse)
+    assert replace(plain, likeness=0.0, certainty=0.0).confidence() < 1e-6
+
+
 def test_a_map_with_nothing_in_it_is_no_document_in_any_picture() -> None:
     picture = np.full((480, 640, 3), 90, np.uint8)
     found = locate_document(picture, np.zeros((64, 64), np.float32), place((640, 480), InputSpec()), OutputSpec())
@@ -174,6 +209,23 @@ def test_the_crop_of_a_rotated_card_is_upright_and_its_colours_stay_in_place() -
     h, w = inner.shape[:2]
     for (row, column), colour in {(5, 5): (255, 0, 0), (5, -5): (0, 255, 0), (-5, 5): (0, 0, 255)}.items():
         assert np.abs(inner[row % h, column % w].astype(int) - colour).max() < 30
+
+
+def test_the_crop_of_a_standing_card_lies_and_its_left_side_is_the_top() -> None:
+    scene = np.full((300, 200, 3), 255, np.uint8)
+    scene[:, :60] = (255, 0, 0)
+    crop = crop_quad(scene, np.array([[49.5, 39.5], [149.5, 39.5], [149.5, 198.1], [49.5, 198.1]], np.float32))
+    assert crop.shape[:2] == (100, 159)
+    assert crop[3, 80].tolist() == [255, 0, 0] and crop[-3, 80].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("size", "shape_hw"), [((400, 260), (252, 400)), ((400, 290), (282, 400)), ((400, 200), (200, 400))]
+)
+def test_a_crop_has_the_aspect_of_the_format_that_is_near(size: tuple[int, int], shape_hw: tuple[int, int]) -> None:
+    width, height = size
+    quad = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + 20
+    assert crop_quad(np.zeros((500, 500, 3), np.uint8), quad).shape[:2] == shape_hw
 
 
 def test_a_crop_that_reaches_outside_is_black_there() -> None:
