@@ -110,9 +110,10 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
         return Finding(None, 0.0)
     quad, inside, likeness = _outlined(probability, region, spec.threshold)
     if likeness < _FOUR_SIDED:
-        quad = _settled(probability, region, spec.threshold)
-        if quad is None:
+        settled = _settled(probability, region, spec.threshold)
+        if settled is None:
             return Finding(None, 0.0)
+        quad = settled
         inside = _mask(quad, region)
         likeness = _iou(inside, region)
     in_image = _map_to_image(quad, probability, placement)
