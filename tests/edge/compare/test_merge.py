@@ -17,7 +17,8 @@ from unetlite.vision.errors import SettingsError
 from unetlite.vision.image import write_image
 
 TIMES = {
-    "latency_ms", "frames", "round_total_ms", "round_clean", "spread", "first_invoke_ms", "steady_rss_bytes",
+    "latency_ms", "frames", "round_total_ms", "round_invoke_ms", "frame_total_ms", "round_clean", "spread",
+    "time_ratio_interval", "first_invoke_ms", "steady_rss_bytes",
     "peak_rss_bytes", "gmac_per_s", "peak_share", "throttled", "valid", "invalid_because", "time_ratio", "load_ms",
     "first_frame_ms", "base_rss_bytes",
 }  # fmt: skip
