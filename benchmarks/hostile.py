@@ -65,9 +65,8 @@ def run_cases(
     first = numbers.start
     while first < numbers.stop:
         command = [sys.executable, str(WORKER), kind, str(seed), str(first), str(numbers.stop), str(numbers.step)]
-        worker = subprocess.Popen(
-            [*command, *map(str, seeds)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        said = tempfile.TemporaryFile()  # noqa: SIM115 - no pipe: unread, it would hold up decoders that complain
+        worker = subprocess.Popen([*command, *map(str, seeds)], stdout=subprocess.PIPE, stderr=said)
         begun: dict[str, object] = {}
         try:
             for line in _lines(worker, max_seconds):
@@ -85,7 +84,10 @@ def run_cases(
             hung = True
         finally:
             worker.kill()
-            _, said = worker.communicate()
+            worker.communicate()
+            said.seek(0)
+            last = said.read()[-2000:].decode("utf-8", "replace")
+            said.close()
         if begun:
             code = worker.returncode
             why = f"more than {max_seconds:g} s" if hung else f"{_signal(-code) if code < 0 else f'status {code}'}"
@@ -93,7 +95,6 @@ def run_cases(
             yield Ended(int(str(begun["case"])), str(begun["what"]), outcome, why, 0.0, 0.0)
             first = int(str(begun["case"])) + numbers.step
         elif first < numbers.stop:
-            last = said[-2000:].decode("utf-8", "replace")
             raise RuntimeError(f"the worker for {kind} ended between two cases: {last}")
 
 
