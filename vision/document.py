@@ -19,9 +19,10 @@ from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad, as_quad, fit_quad, fit_sides, order_corners, quad_mask
 from unetlite.vision.refine import Belief, Refinement, refine_quad
 from unetlite.vision.settle import settle_quad
-from unetlite.vision.shape import PLAIN_COST, shape_cost
+from unetlite.vision.shape import shape_cost
 
 _SPIKE_SHARE = 0.25  # of the region's mean width: narrower parts are no part of a card
+_HARDLY_OPENED = 0.99  # IoU of a region and what is left of it, above which the spikes were no spikes
 _FOUR_SIDED = 0.95  # IoU of a region and its quad, above which nothing lies beside the card or over it
 _LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4, 0.86, -0.7)  # of the way from the threshold to 0 or 1
 _SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
@@ -30,6 +31,7 @@ _WIDE_SEARCH_SHARE = 0.12  # of the card's width: twice `refine_quad`'s, for a m
 _PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
 _SHAPE_WEIGHT = 0.1  # of the shape's cost, against the same
+_PLAIN_COST = 2.0  # of a shape, up to which no other quad is asked for: 99 of 100 real frames
 _ODD_COST = 3.0  # of a shape, from which even a four-sided region is asked again
 # Of likeness and certainty (logarithms), shape cost and agreement, and the constant: benchmarks/confidence.py on the
 # validation pictures of models/recipe.sh, drawn ones with a document and drawn or real ones without.
@@ -163,7 +165,7 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
         score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4 - _SHAPE_WEIGHT * cost
         if best is None or score > best[0]:
             best = score, quad, refinement
-        if min(refinement.agreement) >= _PLAIN_AGREEMENT and cost <= PLAIN_COST:
+        if min(refinement.agreement) >= _PLAIN_AGREEMENT and cost <= _PLAIN_COST:
             break  # the picture shows all four sides: other levels would only cost time
     if best is None:
         return Finding(None, 0.0)
@@ -245,9 +247,13 @@ def _plausible(
 ) -> np.ndarray | None:
     """Of the quads about a region, in pixels of the map, the one that map and shape together speak for."""
     outline = level_points(probability, region, level)
+    hull = fit_quad(outline)
+    if hull is not None and _iou(_mask(hull, region), region) >= _FOUR_SIDED:
+        return hull
     opened = _opened(region)
-    starts = [fit_quad(outline), fit_quad(level_points(probability, opened, level)) if opened.any() else None]
-    quads = [quad for quad in starts if quad is not None]
+    parted = opened.any() and _iou(opened, region) < _HARDLY_OPENED
+    opened_hull = fit_quad(level_points(probability, opened, level)) if parted else None
+    quads = [quad for quad in (hull, opened_hull) if quad is not None]
     if not quads:
         return None
     quads.append(_drawn_in(probability, region, level, outline, quads[-1]))

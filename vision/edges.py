@@ -47,9 +47,7 @@ def visible_pieces(image: RgbImage, sides: np.ndarray, band: float) -> np.ndarra
     return seen & (seen.sum(axis=1, keepdims=True) >= CELLS // 2)
 
 
-def profiles(
-    image: RgbImage, sides: np.ndarray, band: float, samples: int, *, interpolation: int = cv2.INTER_LINEAR
-) -> np.ndarray:
+def profiles(image: RgbImage, sides: np.ndarray, band: float, samples: int) -> np.ndarray:
     """Colours across the sides from `band` pixels inside to `band` outside: (rows of all sides, samples, 3).
 
     Beyond the picture's border its last pixels go on, so the border is no edge.
@@ -68,7 +66,7 @@ def profiles(
             matrix,
             (samples, rows),
             dst=strip,
-            flags=interpolation | cv2.WARP_INVERSE_MAP,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
     return strips.reshape(4 * rows, samples, 3)

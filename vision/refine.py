@@ -42,6 +42,7 @@ _AGREEMENT = 0.5  # of the visible pieces: what half a side does not show is not
 _FAINT_REACH = 0.4
 # Of a side's votes, for a shape cost of 1. An absurd quad costs 5 more than a plain one: half of a side in full view.
 _SHAPE_VOTES = 0.1
+_MOST_LINES = 64  # of a side's 300 or so that are tried with the others: no shape makes up for the votes of the rest
 _SWEEPS = 2  # over the sides, each with the others as they are
 _ROW_OF_THREE = np.ones((1, 3), np.uint8)
 _ONES = np.ones(CELLS, np.float32)
@@ -114,23 +115,25 @@ def refine_quad(
     window = max(_WINDOW_SHARE * card_width, _LEAST_WINDOW_PX)
     visible = visible_pieces(image, given, band)
     near = _NEAR_SHARE * card_width
-    if belief is not None and near < band:
+    if belief is not None and search_share <= SEARCH_SHARE and near < band:
         sides, seen = _fitted(image, given, given, visible, near, window, _NEAR_SAMPLES)
         if seen.moved.all():
             cost = _shape_cost(sides, belief)
             if cost <= _NEAR_COST:
                 return _refinement(corners, sides, seen, cost, band)
-    strip = profiles(image, given, band, _SAMPLES, interpolation=cv2.INTER_NEAREST)
+    strip = profiles(image, given, band, _SAMPLES)
     evidence, _, places = edge_evidence(strip, visible, band, window)
     votes, distrust = _votes(evidence, visible), _distrust(places, band)
     found = _shifted(given, _offsets(places)[(votes - distrust).argmax(axis=1)])
+    worth = None  # of each line, apart from the picture
+    if belief is not None and _shape_cost(found, belief) > PLAIN_COST:
+        worth = _map_gains(belief, given, places, band) - distrust
+        found = _chosen_together(found, given, places, votes + worth, belief, range(4))
     fine = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
     sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
     cost = math.nan if belief is None else _shape_cost(sides, belief)
-    if belief is not None and cost > PLAIN_COST:
-        worth = _map_gains(belief, given, places, band) - distrust  # of each line, apart from the picture
-        found = _chosen_together(found, given, places, votes + worth, belief, range(4))
-        sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
+    if belief is not None and cost > PLAIN_COST and not seen.moved.all():
+        worth = _map_gains(belief, given, places, band) - distrust if worth is None else worth
         sides = _chosen_together(sides, given, places, worth, belief, np.flatnonzero(~seen.moved))
         cost = _shape_cost(sides, belief)
     refinement = _refinement(corners, sides, seen, cost, band)
@@ -269,7 +272,10 @@ def _chosen_together(
     free: Iterable[int],
 ) -> np.ndarray:
     """The sides with the free ones moved, one after the other, to the line with the most worth less shape cost."""
-    lines = given[:, None] + normals(given)[:, None, None] * _offsets(places)[..., None]  # (4, L, start and end, xy)
+    kept = np.argsort(-worth, axis=1)[:, :_MOST_LINES]
+    worth = np.take_along_axis(worth, kept, axis=1)
+    # (4, L, start and end, xy)
+    lines = given[:, None] + normals(given)[:, None, None] * _offsets(places)[kept][..., None]
     sides = sides.copy()
     for _ in range(_SWEEPS):
         before = sides.copy()
