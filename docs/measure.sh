@@ -29,4 +29,7 @@ python benchmarks/calibration_strategies.py models/unetlite.keras "$work/dlc2021
 # Live capture: the gates' rates, and what a cycle costs.
 python benchmarks/quality_gates.py --to docs/results/quality-gates.json
 python benchmarks/capture.py --to docs/results/capture.json
+
+# What stands around the network, beside it.
+python benchmarks/stages.py "$data"
 python docs/fill.py
