@@ -55,7 +55,7 @@ def main(
     from unetlite.edge.model_contract import Overrides
     from unetlite.export import exporter
     from unetlite.export.agreement import validation_pictures
-    from unetlite.export.convert import convert
+    from unetlite.export.build import build
     from unetlite.export.gates import Budget, judge_level
     from unetlite.export.levels import LEVELS
     from unetlite.vision.errors import OutputError
@@ -74,7 +74,7 @@ def main(
         manifest = make_manifest(source, network.contract.input, count=count, strategy=strategy, seed=seed)
         if len(manifest.pictures) < count:
             tell(f"{strategy}, seed {seed}: {len(manifest.pictures)} different pictures where {count} were asked for.")
-        content = convert(network.keras, int8, network.contract.input, list(representative_pixels(manifest)))
+        content = build(network.keras, int8, network.contract.input, list(representative_pixels(manifest)))
         opened = exporter.open_file(content, int8)
         manifests[plan], segmenters[str(plan)] = manifest, exporter.file_segmenter(*opened, network.contract, int8)
     compared = exporter.compare_files(network, segmenters, pictures, _watch("Comparing with Keras"))

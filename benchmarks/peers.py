@@ -2,10 +2,11 @@
 
     python benchmarks/peers.py DATA --work DIR
 
-DATA is a data set with true quads. Sets up what it needs in `--work` (kept, and used again): the reference preset
-(untrained: its speed does not depend on its weights), MediaPipe's selfie segmenter from the mediapipe wheel, and an
-environment with ONNX Runtime and OpenVINO for the shipped network. What does not install is named and left out.
-Writes docs/results/peers.json; `python docs/fill.py` then fills docs/benchmarks.md.
+DATA is a data set with true quads. Sets up what it needs in `--work` (kept, and used again): the presets that do not
+ship (untrained: their speed does not depend on their weights), MediaPipe's selfie segmenter from the mediapipe wheel,
+and an environment with ONNX Runtime and OpenVINO for the shipped network; pip fetches the last two from its package
+index. What does not install is named and left out. Writes docs/results/peers.json; `python docs/fill.py` then fills
+docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ import numpy as np
 from accuracy import usual_recipe
 from tables import table, write_tables
 
-from unetlite.edge.benchmark_pictures import benchmark_samples, read_picture
-from unetlite.edge.benchmark_work import count_work
-from unetlite.edge.latency import paired_ratio
-from unetlite.edge.scores import GOOD_QUAD_IOU
+from unetlite.edge.benchmark.latency import paired_ratio
+from unetlite.edge.benchmark.pictures import benchmark_samples, read_picture
+from unetlite.edge.benchmark.scores import GOOD_QUAD_IOU
+from unetlite.edge.benchmark.work import count_work
+from unetlite.edge.runtime import make_interpreter
 from unetlite.edge.segmenter import load_segmenter, shipped_model
 from unetlite.vision.metrics import quad_iou
 
@@ -38,16 +40,36 @@ SELFIE = "mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite"
 MEDIAPIPE = "mediapipe==0.10.21"  # the last ones carry the file no more
 ENGINES = ("onnxruntime", "openvino", "onnx", "tf2onnx", "tensorflow-cpu==2.19.1", "numpy<2")
 ROUNDS, CALLS = 40, 3
-OURS = "shipped network, int8"
+SHIPPED, SELFIE_NAME = "edge (shipped)", "MediaPipe selfie segmenter"
+UNTRAINED = ("nano", "reference")
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network at one level.
+
+    Attributes:
+        parameters: of the Keras model; None where there is none.
+        input_wh: what it sees, pixels.
+        macs: of one inference.
+        file_bytes: of the `.tflite` file.
+    """
+
+    name: str
+    level: str
+    path: Path
+    parameters: int | None
+    input_wh: tuple[int, int]
+    macs: int
+    file_bytes: int
 
 
 @dataclass
 class Contestant:
     """A worker process that times inferences when it is told to."""
 
-    name: str
+    network: Network
     engine: str
-    macs: int
     process: subprocess.Popen[str]
     version: str
     rounds: list[list[float]]
@@ -62,18 +84,53 @@ def exported(work: Path, name: str, keras: Path, *levels: str, calibration: Path
     """Files of a Keras model by level, made with this project's own export."""
     paths = {level: work / name / f"{keras.stem}.{level}.tflite" for level in levels}
     if not all(path.exists() for path in paths.values()):
-        extra = [] if calibration is None else ["--calibration", calibration]
+        # What has random weights would fail the export's gates, which judge a model for use.
+        gates = ("--max-iou-loss", "1", "--max-share-loss", "100", "--max-image-loss", "1")
+        extra = [] if calibration is None else ["--calibration", calibration, *gates]
         run(BIN / "unet-export", keras, *(f"--{level}" for level in levels), *extra, "--to", work / name, "--overwrite")
     return paths
 
 
-def reference_network(work: Path) -> Path:
-    """The reference preset with random weights, as a Keras file."""
-    path = work / "reference.keras"
+def preset_network(work: Path, preset: str) -> Path:
+    """A preset with random weights, as a Keras file."""
+    path = work / f"{preset}.keras"
     if not path.exists():
-        script = f"from unetlite.training.unet import build_unet; build_unet('reference').save({str(path)!r})"
+        script = f"from unetlite.training.unet import build_unet; build_unet({preset!r}).save({str(path)!r})"
         run(sys.executable, "-c", script)
     return path
+
+
+def parameter_count(keras: Path) -> int:
+    """All parameters of a Keras model, as Keras counts them."""
+    script = f"import keras; print(keras.models.load_model({str(keras)!r}, compile=False).count_params())"
+    said = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return int(said.split()[-1])
+
+
+def network(name: str, level: str, path: Path, parameters: int | None) -> Network:
+    """Look into a model file."""
+    content = path.read_bytes()
+    _, height, width, _ = make_interpreter(content)[0].get_input_details()[0]["shape"]
+    return Network(
+        name, level, path, parameters, (int(width), int(height)), count_work(content, str(path)).macs, len(content)
+    )
+
+
+def own_networks(work: Path) -> list[Network]:
+    """The shipped network and the untrained presets, int8 and float32."""
+    shipped = ROOT / "models" / "unetlite.keras"
+    own = {"int8": shipped_model(), **exported(work, "shipped", shipped, "float32")}
+    found = [(SHIPPED, shipped, own)]
+    for preset in UNTRAINED:
+        keras = preset_network(work, preset)
+        files = exported(work, preset, keras, "int8", "float32", calibration=ROOT / "samples")
+        found.append((f"{preset} (untrained)", keras, files))
+    return [
+        network(name, level, path, count)
+        for name, keras, files in found
+        for count in [parameter_count(keras)]
+        for level, path in files.items()
+    ]
 
 
 def selfie_segmenter(work: Path) -> Path:
@@ -99,11 +156,11 @@ def other_runtimes(work: Path, model: Path) -> tuple[Path, Path]:
     return python, network
 
 
-def start(name: str, engine: str, python: Path, model: Path, macs: int) -> Contestant:
+def start(network: Network, engine: str, python: Path, model: Path) -> Contestant:
     """Start a worker and wait until it is warm."""
     command = [str(python), str(HERE / "peer_worker.py"), engine, str(model)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    return Contestant(name, engine, macs, process, _answer(process)["version"], [])
+    return Contestant(network, engine, process, _answer(process)["version"], [])
 
 
 def _answer(process: subprocess.Popen[str]) -> Any:
@@ -122,18 +179,47 @@ def take_turn(contestant: Contestant) -> None:
     contestant.rounds.append(_answer(contestant.process))
 
 
+def ratio_of(one: Contestant, other: Contestant | None) -> str:
+    """How many times the other's time an inference takes, as text."""
+    if other is None:
+        return "-"
+    own, others = ([float(np.median(times)) for times in c.rounds] for c in (one, other))
+    ratio = paired_ratio(own, others, [True] * len(own))
+    return "-" if ratio is None else f"{ratio.median:.2f}"
+
+
+def found(contestants: list[Contestant], name: str, level: str) -> Contestant | None:
+    """A network in the runtime that devices have; None where it was left out."""
+    own = (c for c in contestants if c.engine == "ai-edge-litert")
+    return next((c for c in own if (c.network.name, c.network.level) == (name, level)), None)
+
+
 def speed_table(contestants: list[Contestant]) -> dict[str, Any]:
     """Invoke alone, so that networks and runtimes are compared, not what is around them."""
-    ours = next(c for c in contestants if c.name == OURS)
-    medians = {id(c): [float(np.median(times)) for times in c.rounds] for c in contestants}
+    ours = found(contestants, SHIPPED, "int8")
     rows = []
     for c in contestants:
         times = np.concatenate(c.rounds)
-        ratio = paired_ratio(medians[id(c)], medians[id(ours)], [True] * len(c.rounds))
-        rows.append([c.name, f"{c.engine} {c.version}", f"{c.macs / 1e9:.3f}", f"{np.median(times):.2f} ms",
-                     f"{np.percentile(times, 90):.2f} ms", f"{ratio:.2f}"])  # fmt: skip
-    columns = ["network", "runtime", "GMAC", "median", "p90", "time / shipped int8"]
-    return table("Inference alone, one thread, 256x256", columns, rows)
+        rows.append([f"{c.network.name}, {c.network.level}", f"{c.engine} {c.version}", f"{np.median(times):.2f} ms",
+                     f"{np.percentile(times, 90):.2f} ms", ratio_of(c, ours)])  # fmt: skip
+    columns = ["network", "runtime", "median", "p90", "time / shipped int8"]
+    return table("Inference alone, one thread", columns, rows)
+
+
+def network_table(contestants: list[Contestant]) -> dict[str, Any]:
+    """What each network is, and its speed against a well-tuned one of the same size."""
+    selfie = found(contestants, SELFIE_NAME, "float16")
+    rows = []
+    for name in dict.fromkeys(c.network.name for c in contestants):
+        levels = {level: found(contestants, name, level) for level in ("int8", "float32", "float16")}
+        first = next(c.network for c in levels.values() if c is not None)
+        count = "-" if first.parameters is None else f"{first.parameters / 1000:.0f} k"
+        sizes = [f"{c.network.file_bytes / 1e6:.2f} MB {level}" for level, c in levels.items() if c is not None]
+        ratios = [f"{ratio_of(c, selfie)} {level}" for level, c in levels.items() if c is not None]
+        rows.append([name, "x".join(map(str, first.input_wh)), f"{first.macs / 1e9:.3f}", count, ", ".join(sizes),
+                     ", ".join(ratios)])  # fmt: skip
+    columns = ["network", "input", "GMAC", "parameters", "file", f"inference / {SELFIE_NAME}"]
+    return table("Networks by size", columns, rows)
 
 
 def accuracy_table(data: Path, limit: int) -> dict[str, Any]:
@@ -167,31 +253,18 @@ def main(data: Path, work: Path, limit: int, report: Path) -> None:
     """Set up, time in rounds, score, write the tables."""
     work = work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    own = exported(work, "shipped", ROOT / "models" / "unetlite.keras", "float32")
-    reference = exported(
-        work, "reference", reference_network(work), "float32", "int8", calibration=ROOT / "samples"
-    )
-    entries = [
-        (OURS, shipped_model()),
-        ("shipped network, float32", own["float32"]),
-        ("reference preset, int8", reference["int8"]),
-        ("reference preset, float32", reference["float32"]),
-    ]
-    left_out = []
+    networks, left_out = own_networks(work), []
     try:
-        entries.append(("MediaPipe selfie segmenter, float16", selfie_segmenter(work)))
+        networks.append(network(SELFIE_NAME, "float16", selfie_segmenter(work), None))
     except (subprocess.CalledProcessError, KeyError) as error:
         left_out.append(f"MediaPipe: {error}")
-    contestants = []
+    contestants: list[Contestant] = []
     try:
-        for name, path in entries:
-            macs = count_work(path.read_bytes(), str(path)).macs
-            contestants.append(start(name, "ai-edge-litert", Path(sys.executable), path, macs))
+        contestants += [start(one, "ai-edge-litert", Path(sys.executable), one.path) for one in networks]
         try:
-            python, network = other_runtimes(work, own["float32"])
-            macs = contestants[1].macs
-            contestants.append(start("shipped network, float32", "onnxruntime", python, network, macs))
-            contestants.append(start("shipped network, float32", "openvino", python, network, macs))
+            whole = next(one for one in networks if (one.name, one.level) == (SHIPPED, "float32"))
+            python, converted = other_runtimes(work, whole.path)
+            contestants += [start(whole, engine, python, converted) for engine in ("onnxruntime", "openvino")]
         except (subprocess.CalledProcessError, RuntimeError) as error:
             left_out.append(f"other runtimes: {error}")
         for number in range(ROUNDS):
@@ -205,10 +278,10 @@ def main(data: Path, work: Path, limit: int, report: Path) -> None:
     pictures = accuracy["rows"][0][1]
     write_tables(
         report,
-        [speed_table(contestants), accuracy],
+        [network_table(contestants), speed_table(contestants), accuracy],
         data=f"{pictures} pictures of {data.resolve().name}" + "".join(f"; left out: {why}" for why in left_out),
         command="benchmarks/peers.py",
-        invoke_ms={f"{c.name} on {c.engine}": c.rounds for c in contestants},
+        invoke_ms={f"{c.network.name} {c.network.level} on {c.engine}": c.rounds for c in contestants},
     )
 
 

@@ -21,7 +21,7 @@ from unetlite.calibration.measure import Measurement, covered, fitted_pixels, me
 from unetlite.calibration.select import STRATEGIES, Candidate, find_candidates
 from unetlite.vision.contract import FITS, InputSpec
 from unetlite.vision.errors import CalibrationError
-from unetlite.vision.files import sha256_of, write_json
+from unetlite.vision.files import read_json, sha256_of, write_json
 from unetlite.vision.preprocess import to_real
 
 MANIFEST_VERSION = 2
@@ -233,7 +233,7 @@ def read_manifest(path: Path) -> Manifest:
         CalibrationError: no such file, no manifest, another version, or changed since it was written.
     """
     try:
-        content = json.loads(Path(path).read_text("utf-8"))
+        content = read_json(Path(path))
     except (OSError, ValueError) as error:
         raise CalibrationError(
             f"{path}: expected a calibration manifest in JSON, got {error}; write one with unet-calibrate"

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from tables import TABLES_FORMAT, markdown  # noqa: E402
 
-from unetlite.edge.report import read_report  # noqa: E402
+from unetlite.edge.compare.report import read_report  # noqa: E402
 from unetlite.vision.files import write_text  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,11 +27,10 @@ HEADINGS = "| level | size | IoU | quad IoU | quads >= 0.9 | delegated ops | med
 def table(report: dict[str, Any]) -> str:
     """The report's models as a Markdown table, with what they were measured on and where."""
     runs = report["runs"]
-    baseline = next((run["latency_ms"]["total"]["p50"] for run in runs if run["level"] == "float32"), None)
     lines = [HEADINGS, "|---" * HEADINGS.count(" | ") + "|---|"]
     for run in runs:
         total = run["latency_ms"]["total"]
-        ratio = f"{total['p50'] / baseline:.2f}" if baseline else "-"
+        ratio = "-" if run["time_ratio"] is None else f"{run['time_ratio']:.2f}"  # frame by frame
         ops = "-" if run["delegated_ops"] is None else f"{run['delegated_ops']} of {run['total_ops']}"
         lines.append(
             f"| {run['level']} | {run['model_bytes'] / 1e6:.2f} MB "
@@ -55,12 +54,21 @@ def block(path: Path) -> str:
     return markdown(path.name, result) if result.get("format") == TABLES_FORMAT else table(read_report(path))
 
 
+def filled_block(match: re.Match[str]) -> str:
+    """A block with what its result file says; as it is where nothing was measured yet."""
+    path = ROOT / match[2]
+    if not path.is_file():
+        print(f"{match[2]}   not measured yet", file=sys.stderr)
+        return match[0]
+    return f"{match[1]}\n{block(path)}\n{match[3]}"
+
+
 def main() -> None:
     for document in DOCUMENTS:
         if not document.is_file():
             continue
         text = document.read_text("utf-8")
-        filled = BLOCK.sub(lambda m: f"{m[1]}\n{block(ROOT / m[2])}\n{m[3]}", text)
+        filled = BLOCK.sub(filled_block, text)
         if filled != text:
             write_text(document, filled)
             print(f"{document.relative_to(ROOT)}   filled")

@@ -12,37 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from unetlite.edge.remote_cli import benchmark_remote
-from unetlite.vision.cli import Command, Group, overwrite_option, progress, tell
+from unetlite.edge.options import PATH, model_options, models_option
+from unetlite.edge.remote.cli import benchmark_remote
+from unetlite.vision.cli import SHARD, Command, Group, overwrite_option, progress, tell
 
 if TYPE_CHECKING:
     from unetlite.edge.segmenter import Segmenter
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-PATH = click.Path(path_type=Path)
-
-
-def model_options(command: _F) -> _F:
-    """How a model is run, and what it may leave unsaid about itself."""
-    for option in reversed(
-        [
-            click.option(
-                "--input-range",
-                type=float,
-                nargs=2,
-                metavar="LOW HIGH",
-                help="Real values that 0 and 255 stand for, where the model does not say (or says wrong).",
-            ),
-            click.option(
-                "--fit",
-                type=click.Choice(["stretch", "letterbox"]),
-                help="How a picture is fitted into the input, instead of what the model says.",
-            ),
-            click.option("--labels", type=PATH, help="Class names, one a line, background first, likewise."),
-        ]
-    ):
-        command = option(command)
-    return command
 
 
 @click.command(cls=Command, name="unet-infer")
@@ -57,6 +34,7 @@ def model_options(command: _F) -> _F:
 @click.option("--threads", type=click.IntRange(1, 64), default=1, help="Threads of the interpreter.")
 @model_options
 @click.option("--threshold", type=float, help="Probability from which on a pixel is document, likewise.")
+@click.option("--require-sha256", metavar="HEX", help="Refuse a model file of another SHA-256 than this.")
 @overwrite_option
 @click.pass_context
 def infer(
@@ -114,6 +92,7 @@ def _load(model: Path, given: dict[str, Any]) -> Segmenter:
         fit=given["fit"],
         threshold=given.get("threshold"),
         labels=None if labels is None else read_labels(labels),
+        require_sha256=given.get("require_sha256"),
     )
     threads = "" if segmenter.runtime.name == "keras" else f", threads: {given['threads']}"
     tell(f"{model.name} on {segmenter.runtime}{threads}")
@@ -174,16 +153,11 @@ def limit_options(command: _F) -> _F:
 
 
 @benchmark.command(name="run")
-@click.option(
-    "--model",
-    "models",
-    type=PATH,
-    multiple=True,
-    help="A file or a shipped model's name; repeat for several.  [default: unetlite]",
-)
+@models_option
 @click.option("--data", type=PATH, required=True, help="MIDV layout, images/ beside masks/, or a split (its test/).")
 @click.option("--report", type=PATH, required=True, help="The JSON report to write.")
 @click.option("--limit", type=click.IntRange(1), help="Use so many pictures, spread evenly over the data set.")
+@click.option("--shard", type=SHARD, help="Measure on part I of N of them; then unet-benchmark merge.")
 @click.option(
     "--threads",
     type=_Threads(),
@@ -203,6 +177,7 @@ def benchmark_run(
     data: Path,
     report: Path,
     limit: int | None,
+    shard: Any,
     threads: tuple[int, ...] | None,
     rounds: int,
     threshold: float,
@@ -222,10 +197,10 @@ def benchmark_run(
     """
     import os
 
-    from unetlite.edge.benchmark import run_benchmark
-    from unetlite.edge.benchmark_tables import run_lines, text_table
-    from unetlite.edge.low_iou import check_low_iou_folder, write_low_iou_overlays
-    from unetlite.edge.report import read_report, table_rows
+    from unetlite.edge.benchmark.low_iou import check_low_iou_folder, write_low_iou_overlays
+    from unetlite.edge.benchmark.run import run_benchmark
+    from unetlite.edge.compare.report import read_report, report_warnings, table_rows
+    from unetlite.edge.compare.tables import run_lines, text_table
     from unetlite.edge.segmenter import chosen_model
     from unetlite.vision.errors import OutputError
     from unetlite.vision.files import write_json
@@ -246,18 +221,31 @@ def benchmark_run(
             yield from shown
 
     content = run_benchmark(
-        loaded, data, threads=threads, limit=limit, rounds=rounds, threshold=threshold, pictures=pictures, track=track
+        loaded,
+        data,
+        threads=threads,
+        limit=limit,
+        shard=shard,
+        rounds=rounds,
+        threshold=threshold,
+        pictures=pictures,
+        track=track,
     )
     write_json(report, content, overwrite=overwrite)
     click.echo(text_table(table_rows([(report.name, content)])))
     for line in run_lines(content):
         click.echo(line)
+    for warning in report_warnings([(report.name, content)]):
+        tell(f"Warning: {warning}")
     for reason in sorted({reason for run in content["runs"] for reason in run["invalid_because"]}):
         tell(f"Warning: these runs are invalid: {reason}; see unet-doctor, and run again")
     if low_iou_out is not None:
         count = write_low_iou_overlays(content, loaded, data, low_iou_out)
         tell(f"{count} overlays written to {low_iou_out}")
-    tell(f"{report} written; next: unet-benchmark compare {report} --html report.html")
+    if shard is None:
+        tell(f"{report} written; next: unet-benchmark compare {report} --html report.html")
+    else:
+        tell(f"{report} written; next, with all {shard.count} shards: unet-benchmark merge REPORT... --report REPORT")
     if baseline is not None:
         _judge(ctx, [(report.name, content)], baseline, max_iou_loss, max_slowdown)
 
@@ -270,8 +258,8 @@ def _judge(
     max_slowdown: float,
 ) -> None:
     """Say how the reports do against a baseline; exit 3 where they lose too much."""
-    from unetlite.edge.benchmark_choice import judge_against
-    from unetlite.edge.report import table_rows
+    from unetlite.edge.compare.choice import judge_against
+    from unetlite.edge.compare.report import table_rows
 
     verdicts = judge_against(
         table_rows(reports), table_rows([baseline]), max_iou_loss=max_iou_loss, max_slowdown=max_slowdown
@@ -282,13 +270,32 @@ def _judge(
         ctx.exit(3)
 
 
+@benchmark.command(name="merge")
+@click.argument("reports", type=PATH, nargs=-1, required=True, metavar="PART...")
+@click.option("--report", type=PATH, required=True, help="The JSON report to write.")
+@overwrite_option
+def benchmark_merge(reports: tuple[Path, ...], report: Path, overwrite: bool) -> None:
+    """Make one report of the PARTs that run wrote with --shard: exact scores of the whole, each part's latencies."""
+    from unetlite.edge.compare.merge import merge_reports
+    from unetlite.edge.compare.report import read_report
+    from unetlite.vision.files import write_json
+
+    content = merge_reports([(path.name, read_report(path)) for path in reports])
+    write_json(report, content, overwrite=overwrite)
+    click.echo(f"{report}   {len(reports)} parts, {content['data']['images']} pictures")
+    for run in content["runs"][: len(content["runs"]) // len(reports)]:
+        scores = f"IoU {run['iou_mean']:.4f}   quad IoU {run['quad_iou_mean']:.4f}"
+        click.echo(f"{run['model']}   {scores} (N={run['images']})")
+    tell(f"Next: unet-benchmark compare {report} --html report.html")
+
+
 @benchmark.command(name="compare")
 @click.argument("reports", type=PATH, nargs=-1, required=True, metavar="REPORT...")
 @click.option("--html", "html_out", type=PATH, help="Also write a page with charts, conditions and worst pictures.")
 @click.option("--markdown", "markdown_out", type=PATH, help="Also write the table as Markdown.")
 @click.option("--csv", "csv_out", type=PATH, help="Also write it as CSV.")
 @click.option("--max-ms", type=click.FloatRange(0, min_open=True), help="Recommend a model within this median a frame.")
-@click.option("--min-iou", type=click.FloatRange(0, 1), help="Recommend a model of at least this quad IoU.")
+@click.option("--min-iou", type=click.FloatRange(0, 1), help="Recommend a model of at least this mean IoU.")
 @limit_options
 @overwrite_option
 @click.pass_context
@@ -306,10 +313,10 @@ def benchmark_compare(
     overwrite: bool,
 ) -> None:
     """Put the reports of one or more devices into one table, and choose which model goes where."""
-    from unetlite.edge.benchmark_choice import Budget, recommend
-    from unetlite.edge.benchmark_tables import csv_table, markdown_table, text_table
-    from unetlite.edge.html_report import html_page
-    from unetlite.edge.report import read_report, report_warnings, table_rows
+    from unetlite.edge.compare.choice import Budget, recommend
+    from unetlite.edge.compare.page import html_page
+    from unetlite.edge.compare.report import read_report, report_warnings, table_rows
+    from unetlite.edge.compare.tables import csv_table, markdown_table, text_table
     from unetlite.vision.errors import OutputError
     from unetlite.vision.files import write_text
 
@@ -350,7 +357,7 @@ def doctor(ctx: click.Context, gpu: bool, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from unetlite.edge.doctor import examine, works
+    from unetlite.edge.doctor.checks import examine, works
 
     checks = examine(gpu=gpu)
     healthy = works(checks)

@@ -65,8 +65,13 @@ def load_keras(path: Path, given: Overrides) -> tuple[KerasNetwork, Contract, st
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its zip, HDF5 and JSON readers do
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: expected a Keras model, but it does not load: {reason}; save it again") from error
+        whole = " ".join(str(error).split())
+        reason = whole[:200]
+        if "unsafe" in whole or "Lambda" in whole:
+            reason = "it holds a Lambda layer or other Python code, which loading would run"
+        raise ModelError(
+            f"{path}: expected a Keras model, but it does not load: {reason}; save it again from Keras's own layers"
+        ) from error
     given_size = _fixed_size(model, path)
     inputs = [_tensor_spec(tensor.shape, given_size) for tensor in model.inputs]
     outputs = [_tensor_spec(tensor.shape, given_size) for tensor in model.outputs]

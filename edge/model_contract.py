@@ -20,11 +20,12 @@ from unetlite.vision.contract import (
     Contract,
     InputSpec,
     OutputSpec,
+    associated_files,
+    contract_of,
     parse_contract,
-    read_associated_files,
-    read_contract,
 )
 from unetlite.vision.errors import ContractError, ModelError
+from unetlite.vision.files import read_json
 
 _RANGE_TOLERANCE = 0.1  # of the range, at either end: what an honest calibration may miss of full black and white
 
@@ -109,11 +110,14 @@ def _check_one(tensors: Sequence[TensorSpec], name: str, shape: str, where: str)
         raise ModelError(f"{where}: expected a quantized {name} with its scale, got {tensor} without; export it again")
 
 
-def tflite_contract(model: Path, source: TensorSpec, answer: TensorSpec, given: Overrides) -> tuple[Contract, str]:
+def tflite_contract(
+    content: bytes, where: str, source: TensorSpec, answer: TensorSpec, given: Overrides
+) -> tuple[Contract, str]:
     """The contract of a `.tflite` file, checked against its tensors, and where it is from.
 
     Args:
-        model: the file.
+        content: the file's bytes.
+        where: its name, for errors.
         source: its input tensor.
         answer: its output tensor.
         given: what the user adds or overrides.
@@ -124,18 +128,19 @@ def tflite_contract(model: Path, source: TensorSpec, answer: TensorSpec, given: 
     Raises:
         ContractError: nothing says which real values a float model wants, or the contract contradicts the tensors.
     """
-    where = str(model)
-    contract, origin = read_contract(model), "contract.json"
+    contract, origin = contract_of(content, where), "contract.json"
     if contract is None:
-        contract, origin = _from_metadata(model, source, answer, given)
+        contract, origin = _from_metadata(content, where, source, answer, given)
     contract = given.applied_to(contract, where)
     check_agreement(contract, source, answer, where)
     return contract, origin
 
 
-def _from_metadata(model: Path, source: TensorSpec, answer: TensorSpec, given: Overrides) -> tuple[Contract, str]:
-    metadata = parse_tflite_metadata(model.read_bytes(), str(model)) or TfliteMetadata()
-    real_range = _normalised_range(metadata, str(model))
+def _from_metadata(
+    content: bytes, where: str, source: TensorSpec, answer: TensorSpec, given: Overrides
+) -> tuple[Contract, str]:
+    metadata = parse_tflite_metadata(content, where) or TfliteMetadata()
+    real_range = _normalised_range(metadata, where)
     origin = "TFLite metadata"
     if source.dtype != np.float32:
         # Readers of TFLite metadata feed raw bytes to a quantized input whatever the normalisation says.
@@ -144,13 +149,13 @@ def _from_metadata(model: Path, source: TensorSpec, answer: TensorSpec, given: O
         real_range, origin = given.input_range, "flags"
     if real_range is None:
         raise ContractError(
-            f"{model}: expected to learn which real values stand for 0..255, but the model has neither a contract nor "
+            f"{where}: expected to learn which real values stand for 0..255, but the model has neither a contract nor "
             f"TFLite metadata; pass --input-range LOW HIGH (0 1, -1 1 and 0 255 are usual), and --fit, --threshold "
             f"and --labels where the defaults do not suit"
         )
     classes = answer.shape[3]
     output = _default_output(classes)
-    names = _label_names(model, metadata)
+    names = _label_names(content, where, metadata)
     if names:
         output = dataclasses.replace(output, class_names=names if classes > 1 else ("background", names[-1]))
     size_wh = (source.shape[2], source.shape[1])
@@ -178,16 +183,16 @@ def _normalised_range(metadata: TfliteMetadata, where: str) -> tuple[float, floa
     return (0.0 - mean) / std, (255.0 - mean) / std
 
 
-def _label_names(model: Path, metadata: TfliteMetadata) -> tuple[str, ...]:
+def _label_names(content: bytes, where: str, metadata: TfliteMetadata) -> tuple[str, ...]:
     if metadata.label_file is None:
         return ()
-    content = read_associated_files(model).get(metadata.label_file)
-    if content is None:  # packed behind the flatbuffer: a file cut short loses them first, and would run all the same
+    labels = associated_files(content, where).get(metadata.label_file)
+    if labels is None:  # packed behind the flatbuffer: a file cut short loses them first, and would run all the same
         raise ModelError(
-            f"{model}: expected the file {metadata.label_file!r} that its metadata names, found none packed with it; "
+            f"{where}: expected the file {metadata.label_file!r} that its metadata names, found none packed with it; "
             f"the model is truncated, copy it again"
         )
-    return parse_labels(content)
+    return parse_labels(labels)
 
 
 def parse_labels(content: bytes) -> tuple[str, ...]:
@@ -260,11 +265,12 @@ def keras_contract(model: Path, given: Overrides, size_wh: tuple[int, int], clas
 
 def _read_summary(summary: Path) -> Contract:
     try:
-        content = json.loads(summary.read_text("utf-8"))
+        content = read_json(summary)
         given_input, given_output = dict(content["input"]), dict(content["output"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ContractError(
-            f"{summary}: expected a training summary with 'input' and 'output', got {error!r}; train again or remove it"
+            f"{summary}: expected a training summary with 'input' and 'output', got {error!r:.200}; "
+            f"train again or remove it"
         ) from error
     document = {
         "format": "unetlite-contract",

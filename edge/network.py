@@ -5,6 +5,8 @@ Stands apart because the bytes' way in and out (quantized or not, uint8 or int8)
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from unetlite.edge.model_contract import Overrides, TensorSpec, check_tensors, tflite_contract
-from unetlite.edge.runtime import RuntimeInfo, make_interpreter
-from unetlite.vision.contract import Contract, InputSpec
+from unetlite.edge.runtime import RuntimeInfo, judge_model, make_interpreter
+from unetlite.vision.contract import Contract, InputSpec, read_model
 from unetlite.vision.errors import ModelError
 from unetlite.vision.preprocess import to_real
 
@@ -88,15 +90,32 @@ def check_probabilities(values: np.ndarray, where: str) -> None:
 
 
 def load_tflite(
-    model: Path, given: Overrides, *, threads: int, runtime: str | None
+    model: Path, given: Overrides, *, threads: int, runtime: str | None, require_sha256: str | None = None
 ) -> tuple[TfliteNetwork, Contract, str, RuntimeInfo]:
-    """Load a `.tflite` file: network, contract, the contract's origin, runtime. Raises as `load_segmenter`."""
-    interpreter, info = make_interpreter(model, threads=threads, runtime=runtime)
+    """Load a `.tflite` file: network, contract, the contract's origin, runtime. Raises as `load_segmenter`.
+
+    The file is read once: hash, judgement, interpreter and contract are of the same bytes.
+    """
+    content = read_model(model)
+    if require_sha256 is not None:
+        check_sha256(content, require_sha256, str(model))
+    judge_model(content, str(model), runtime)
+    interpreter, info = make_interpreter(content, threads=threads, runtime=runtime, where=str(model))
     inputs = [_tensor_spec(details) for details in interpreter.get_input_details()]
     outputs = [_tensor_spec(details) for details in interpreter.get_output_details()]
     check_tensors(inputs, outputs, str(model))
-    contract, origin = tflite_contract(model, inputs[0], outputs[0], given)
+    contract, origin = tflite_contract(content, str(model), inputs[0], outputs[0], given)
     return TfliteNetwork(interpreter, inputs[0], outputs[0], contract.input, str(model)), contract, origin, info
+
+
+def check_sha256(content: bytes, required: str, where: str) -> None:
+    """Pass bytes whose SHA-256 is the hex digest that is required. Raises ModelError."""
+    found = hashlib.sha256(content).hexdigest()
+    if not hmac.compare_digest(found, required.strip().lower()):
+        raise ModelError(
+            f"{where}: expected the model of SHA-256 {required}, got {found}; the file was changed or is another one: "
+            f"copy it again, and compare with the sha256 in its NAME.export.json"
+        )
 
 
 def _tensor_spec(details: dict[str, Any]) -> TensorSpec:

@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from unetlite.edge.flatbuffer import check_model_structure
-from unetlite.vision.contract import check_is_tflite
+from unetlite.edge.tflite_doubt import doubt
+from unetlite.edge.tflite_graph import read_graphs
+from unetlite.edge.trial import try_model
+from unetlite.vision.contract import check_is_tflite, read_model
 from unetlite.vision.errors import MissingExtraError, ModelError
 
 RUNTIMES = {
@@ -116,29 +118,34 @@ def installed_version(distribution: str) -> str | None:
 
 
 def make_interpreter(
-    model: Path | bytes, *, threads: int = 1, runtime: str | None = None
+    model: Path | bytes, *, threads: int = 1, runtime: str | None = None, where: str = "model"
 ) -> tuple[Any, RuntimeInfo]:
     """An interpreter for a model, its tensors allocated, and which runtime it is of.
 
+    Nothing is given to native code before all of it was seen to lie inside the file. A file's graph is followed, too,
+    and where it holds anything that cannot be judged here, a process of its own loads and runs it first: it may end
+    that one. The interpreter gets the bytes that were checked, so that a file replaced meanwhile changes nothing.
+
     Args:
-        model: a `.tflite` file, or its bytes.
+        model: a `.tflite` file, or its bytes, which are taken to be good: this process made or judged them.
         threads: 1 or more.
         runtime: as `load_runtime`.
+        where: what to call bytes in an error.
 
     Raises:
         ModelError: no TFLite model, a damaged one, or one with operations that this runtime lacks.
         MissingExtraError: as `load_runtime`.
     """
-    where = "model" if isinstance(model, bytes) else str(model)
-    if not isinstance(model, bytes):
-        check_is_tflite(Path(model))
-        content = Path(model).read_bytes()
-    else:
+    if isinstance(model, bytes):
+        check_is_tflite(model, where)
+        read_graphs(model, where)
+        interpreter_class, info = load_runtime(runtime)
         content = model
-    check_model_structure(content, where)
-    interpreter_class, info = load_runtime(runtime)
+    else:
+        content, where = read_model(model), str(model)
+        interpreter_class, info = judge_model(content, where, runtime)
     try:
-        interpreter = _construct(interpreter_class, model, threads)
+        interpreter = _construct(interpreter_class, content, threads)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:  # UnicodeDecodeError, too, is a ValueError
         reason = " ".join(str(error).split())[:200]
@@ -149,9 +156,23 @@ def make_interpreter(
     return interpreter, info
 
 
-def _construct(interpreter_class: Any, model: Path | bytes, threads: int) -> Any:
-    given = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+def judge_model(content: bytes, where: str, runtime: str | None = None) -> tuple[type, RuntimeInfo]:
+    """Pass a model's bytes that are fit for native code, and tell which runtime is to run them.
+
+    Raises:
+        ModelError: no TFLite model, a damaged one, or one that ended the process that tried it.
+        MissingExtraError: as `load_runtime`.
+    """
+    check_is_tflite(content, where)
+    reason = doubt(read_graphs(content, where))
+    interpreter_class, info = load_runtime(runtime)
+    if reason is not None:
+        try_model(content, where, info.name, reason)
+    return interpreter_class, info
+
+
+def _construct(interpreter_class: Any, content: bytes, threads: int) -> Any:
     with warnings.catch_warnings():
         # tf.lite.Interpreter advises to move to ai-edge-litert, which is why it is the last choice here.
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
-        return interpreter_class(**given, num_threads=threads)
+        return interpreter_class(model_content=content, num_threads=threads)

@@ -15,13 +15,15 @@ from typing import Protocol
 import numpy as np
 
 from unetlite.edge.model_contract import Overrides
-from unetlite.edge.network import Answer, load_tflite
+from unetlite.edge.network import Answer, check_sha256, load_tflite
 from unetlite.edge.runtime import RuntimeInfo
 from unetlite.vision.contract import Contract, OutputSpec
-from unetlite.vision.document import Finding, document_probability, locate_document
+from unetlite.vision.document import Finding, document_probability, locate_document, plain_document
 from unetlite.vision.errors import ModelError
 from unetlite.vision.image import RgbImage
+from unetlite.vision.mask import largest_region
 from unetlite.vision.preprocess import Placement, preprocess
+from unetlite.vision.second_look import closer_view, fuse, place_view
 
 KERAS_SUFFIXES = (".keras", ".h5")
 
@@ -46,7 +48,8 @@ class Segmentation:
         finding: the document's quad in pixels of the picture, refined on its edges, and the confidence.
         placement: how the picture was fitted into the input.
         output: the contract's output.
-        latency_ms: milliseconds by stage: preprocess, invoke, postprocess (up to the finding).
+        latency_ms: milliseconds by stage: preprocess, invoke, postprocess (up to the finding, with a second look where
+            there was one).
     """
 
     answer: Answer
@@ -126,7 +129,7 @@ class Segmenter:
         invoked = time.perf_counter()
         answer = self.network.answer()
         probability = document_probability(answer.real(), self.contract.output)
-        finding = locate_document(image, probability, placement, self.contract.output)
+        finding = self.locate(image, probability, placement)
         done = time.perf_counter()
         latency_ms = {
             "preprocess": (fed - begin) * 1000.0,
@@ -134,6 +137,31 @@ class Segmenter:
             "postprocess": (done - invoked) * 1000.0,
         }
         return Segmentation(answer, probability, finding, placement, self.contract.output, latency_ms)
+
+    def locate(self, image: RgbImage, probability: np.ndarray, placement: Placement) -> Finding:
+        """Find the document in a picture that the network has answered, with a second, closer look in doubt.
+
+        Args:
+            image: (H, W, 3) uint8, RGB.
+            probability: (h, w) float32, from `document_probability`.
+            placement: how the picture was fitted into the input.
+
+        Raises:
+            ModelError: the network answers with something other than probabilities.
+        """
+        output = self.contract.output
+        plain = plain_document(image, probability, placement, output)
+        if plain is not None:
+            return plain
+        view = closer_view(largest_region(probability, output.threshold), placement)
+        if view is None:
+            return locate_document(image, probability, placement, output)
+        pixels, fitted = preprocess(view.of(image), self.contract.input)
+        self.network.feed(pixels)
+        self.network.invoke()
+        closer = place_view(view, fitted, placement)
+        second = document_probability(self.network.answer().real(), output)
+        return locate_document(image, fuse(probability, placement, second, closer), closer, output)
 
 
 def load_segmenter(
@@ -145,6 +173,7 @@ def load_segmenter(
     fit: str | None = None,
     threshold: float | None = None,
     labels: Sequence[str] | None = None,
+    require_sha256: str | None = None,
 ) -> Segmenter:
     """Load a model with its contract.
 
@@ -156,9 +185,10 @@ def load_segmenter(
         fit: "stretch" or "letterbox", likewise.
         threshold: likewise.
         labels: class names, background first, likewise.
+        require_sha256: hex digest that the file's bytes must have, as the export record states it.
 
     Raises:
-        ModelError: no model, a damaged one, or no segmentation model.
+        ModelError: no model, a damaged one, one of another hash, or no segmentation model.
         ContractError: what the model leaves unsaid is not given, or contradicts its tensors.
         MissingExtraError: no runtime for it is installed.
     """
@@ -167,8 +197,10 @@ def load_segmenter(
     if model.suffix.lower() in KERAS_SUFFIXES:
         from unetlite.edge.keras_network import load_keras
 
+        if require_sha256 is not None and model.is_file():
+            check_sha256(model.read_bytes(), require_sha256, str(model))
         return Segmenter(*load_keras(model, given))
-    return Segmenter(*load_tflite(model, given, threads=threads, runtime=runtime))
+    return Segmenter(*load_tflite(model, given, threads=threads, runtime=runtime, require_sha256=require_sha256))
 
 
 def shipped_model(name: str = "unetlite") -> Path:

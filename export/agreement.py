@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from unetlite.calibration.manifest import Manifest
-from unetlite.edge.scores import GOOD_QUAD_IOU
+from unetlite.edge.benchmark.scores import GOOD_QUAD_IOU
 from unetlite.edge.segmenter import Segmentation, Segmenter
 from unetlite.vision.dataset import Sample, Truth, find_samples, read_truth, split_folder
 from unetlite.vision.errors import ModelError

@@ -22,7 +22,8 @@ from unetlite.edge.network import TfliteNetwork
 from unetlite.edge.runtime import RuntimeInfo, make_interpreter
 from unetlite.edge.segmenter import Segmenter
 from unetlite.export.agreement import Agreement, CheckPicture, Comparison, Score, compare
-from unetlite.export.convert import check_tensors, convert
+from unetlite.export.build import build
+from unetlite.export.convert import check_tensors
 from unetlite.export.delegation import slow_reason
 from unetlite.export.gates import Budget, Verdict, judge_level
 from unetlite.export.keras_model import check_network, fixed_batch, load_network
@@ -155,7 +156,7 @@ def convert_levels(
     failures: list[ExportError] = []
     for level in watch(levels):
         try:
-            content = convert(network.keras, level, network.contract.input, pixels)
+            content = build(network.keras, level, network.contract.input, pixels)
             export, segmenter = measured(network, level, content)
         except ExportError as error:
             failures.append(error)

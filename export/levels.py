@@ -39,6 +39,7 @@ LEVELS = {
     for level in (
         Level("float32", "weights and arithmetic as trained", optimize=False),
         Level("float16", "weights halved, arithmetic in float", weight_type="float16"),
+        Level("weights8", "int8 weights, arithmetic in float", optimize=False, default=False),
         Level("dynamic", "int8 weights, activations quantized while running"),
         Level(
             "int8",

@@ -69,10 +69,9 @@ def calibrate(network: Any, spec: InputSpec, pixels: Sequence[np.ndarray]) -> by
 
 def layers_of(calibrated: bytes) -> tuple[Layer, ...]:
     """The layers of a calibrated network in order of execution."""
-    schema = _schema()
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(calibrated, 0))
+    model = read_model(calibrated)
     graph = model.subgraphs[0]
-    operations = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+    operations = {value: name for name, value in vars(schema().BuiltinOperator).items() if not name.startswith("_")}
     seen: Counter[str] = Counter()
     layers = []
     for node in graph.operators:
@@ -146,31 +145,28 @@ def _quantized(calibrated: bytes, in_float: Collection[Layer], **options: bool) 
 
 def _with_uint8_ends(content: bytes) -> bytes:
     """The same model with a QUANTIZE from uint8 to int8 at its input and back at its output."""
-    import flatbuffers
-
-    schema = _schema()
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    tables, model = schema(), read_model(content)
     graph = model.subgraphs[0]
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
+    code = tables.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = tables.BuiltinOperator.QUANTIZE
     code.version = 2  # the first that takes uint8
     model.operatorCodes.append(code)
 
     def shifted(tensor: Any, name: bytes) -> int:
-        twin = schema.TensorT()
+        twin = tables.TensorT()
         twin.shape, twin.shapeSignature, twin.name = tensor.shape, tensor.shapeSignature, name
-        twin.type, twin.buffer, twin.hasRank = schema.TensorType.UINT8, 0, True
-        twin.quantization = schema.QuantizationParametersT()
+        twin.type, twin.buffer, twin.hasRank = tables.TensorType.UINT8, 0, True
+        twin.quantization = tables.QuantizationParametersT()
         twin.quantization.scale = tensor.quantization.scale
         twin.quantization.zeroPoint = [int(point) + 128 for point in tensor.quantization.zeroPoint]
         graph.tensors.append(twin)
         return len(graph.tensors) - 1
 
     def requantize(source: int, target: int) -> Any:
-        node = schema.OperatorT()
+        node = tables.OperatorT()
         node.opcodeIndex = len(model.operatorCodes) - 1
         node.inputs, node.outputs = [source], [target]
-        node.builtinOptionsType, node.builtinOptions = schema.BuiltinOptions.QuantizeOptions, schema.QuantizeOptionsT()
+        node.builtinOptionsType, node.builtinOptions = tables.BuiltinOptions.QuantizeOptions, tables.QuantizeOptionsT()
         return node
 
     given, answer = int(graph.inputs[0]), int(graph.outputs[0])
@@ -179,12 +175,26 @@ def _with_uint8_ends(content: bytes) -> bytes:
     graph.inputs, graph.outputs = [first], [last]
     for signature in model.signatureDefs or []:
         signature.inputs[0].tensorIndex, signature.outputs[0].tensorIndex = first, last
-    builder = flatbuffers.Builder(len(content) + 4096)
+    return write_model(model)
+
+
+def read_model(content: bytes) -> Any:
+    """A flatbuffer's tables as objects that can be changed."""
+    tables = schema()
+    return tables.ModelT.InitFromObj(tables.Model.GetRootAsModel(content, 0))
+
+
+def write_model(model: Any) -> bytes:
+    """The bytes of what `read_model` gave."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
-def _schema() -> Any:
+def schema() -> Any:
+    """TFLite's flatbuffer classes."""
     from ai_edge_litert import schema_py_generated
 
     return schema_py_generated

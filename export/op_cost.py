@@ -121,9 +121,11 @@ def cut_out(content: bytes, numbers: Collection[int]) -> bytes:
     model.signatureDefs = None
     model.metadata, model.metadataBuffer = None, None
     kept = used | set(made)
+    stored = {graph.tensors[i].buffer for i in kept}  # equal weights share a buffer
     for i, tensor in enumerate(graph.tensors):
         if i not in kept:  # numbers stay as they are; only the weights must not come along
-            model.buffers[tensor.buffer].data = None
+            if tensor.buffer not in stored:
+                model.buffers[tensor.buffer].data = None
             tensor.shape, tensor.shapeSignature, tensor.quantization = [], None, None
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), b"TFL3")

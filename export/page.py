@@ -13,27 +13,24 @@ from typing import Any
 
 import cv2
 
+from unetlite.edge.page_head import page_head
 from unetlite.export.layer_chart import layer_chart
-from unetlite.export.page_head import page_head
 from unetlite.export.worst import Answer, ShownPicture
 from unetlite.vision.image import RgbImage
 
 UNKNOWN = "-"
 STYLE = """
-h2 { font-size: 1.1rem; margin-top: 2.2rem; }
-th:nth-child(-n+3), td:nth-child(-n+3) { text-align: right; white-space: nowrap; }
-th:first-child, td:first-child, td.text, th.text { text-align: left; }
-td.text { white-space: normal; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; } .wide svg { max-width: 100%; height: auto; }
-summary { cursor: pointer; margin: .6rem 0; }
+table { width: 100%; }
+td.text, th.text { text-align: left; } td.text { white-space: normal; overflow-wrap: anywhere; }
+.scroll svg { max-width: 100%; height: auto; }
 .accepted { color: #1b7a3d; } .rejected, .refused { color: #b3261e; }
 tr.taken td { background: #eaf3ff; font-weight: 600; }
 body { max-width: 82rem; }
-th { white-space: normal; vertical-align: bottom; } th, td { padding: .35rem .45rem; }
+th { white-space: normal; vertical-align: bottom; }
 .shown { display: grid; grid-auto-flow: column; grid-auto-columns: minmax(0, 15rem); gap: .8rem; }
 .shown { margin: .4rem 0 1.4rem; }
-.shown figure { margin: 0; } .shown img { display: block; width: 100%; border-radius: 4px; }
-figcaption { font-size: .85rem; } .note { color: #5a6577; font-size: .9rem; }
+.shown img { display: block; width: 100%; border-radius: 4px; }
+.note { color: #5a6577; font-size: .9rem; }
 .key { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; vertical-align: -.1rem; }
 """
 JPEG_QUALITY = 80
@@ -101,7 +98,7 @@ def _table(headings: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], t
         f"<tr class='{name}'>" + "".join(f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds, cells, strict=True))
         for name, cells in rows
     )
-    return f"<div class='wide'><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
+    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
 
 
 def _number(value: float | None, digits: int = 3) -> str:
@@ -215,7 +212,7 @@ def _layers(report: Mapping[str, Any]) -> list[str]:
                 "error up to here")  # fmt: skip
     return [
         "<h2>Error along the network</h2>",
-        f"<div class='wide'>{layer_chart(found, in_float)}</div>",
+        f"<div class='scroll'>{layer_chart(found, in_float)}</div>",
         f"<p class='note'>Each layer alone at int8, all others in float (N={found['pictures']}). Errors are a share of "
         f"the signal: of the layer itself, and of the whole int8 network up to it. Pale bars stay in float.</p>",
         _table(headings, rows[:MOST_LAYERS], text=(1, 2)),

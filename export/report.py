@@ -149,5 +149,5 @@ def chart_path(model: Path, folder: Path) -> Path:
 
 def preferred(written: Mapping[str, Path]) -> Path | None:
     """The file to try first on a device: the smallest fast one that was written."""
-    order = ("int8", "float16", "float32", "dynamic", "int16x8")
+    order = ("int8", "float16", "weights8", "float32", "dynamic", "int16x8")
     return next((written[name] for name in order if name in written), None)

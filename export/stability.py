@@ -15,7 +15,7 @@ import numpy as np
 from unetlite.calibration.audit import MIN_PICTURES
 from unetlite.edge.segmenter import Segmenter
 from unetlite.export.agreement import Comparison
-from unetlite.export.convert import convert
+from unetlite.export.build import build
 from unetlite.export.exporter import Network, file_segmenter, open_file
 from unetlite.export.levels import Level
 
@@ -102,7 +102,7 @@ def convert_draws(network: Network, level: Level, pixels: Sequence[np.ndarray], 
     order = random.Random(seed).sample(range(len(pixels)), 2 * half)
     ranges, segmenters = [], {}
     for name, chosen in zip(DRAWS, (order[:half], order[half:]), strict=True):
-        content = convert(network.keras, level, network.contract.input, [pixels[i] for i in chosen])
+        content = build(network.keras, level, network.contract.input, [pixels[i] for i in chosen])
         interpreter, runtime = open_file(content, level)
         ranges.append(_activation_widths(interpreter))
         segmenters[name] = file_segmenter(interpreter, runtime, network.contract, level)

@@ -12,11 +12,12 @@ import numpy as np
 
 from unetlite.edge.segmenter import Segmenter
 from unetlite.export.agreement import CheckPicture
+from unetlite.export.build import build_calibrated
 from unetlite.export.exporter import Network, file_segmenter, keras_segmenter, open_file
 from unetlite.export.gates import Budget
 from unetlite.export.keep_float import Trade, Wish, choose_layers
 from unetlite.export.levels import LEVELS
-from unetlite.export.mixed import Layer, calibrate, layers_named, layers_of, quantize
+from unetlite.export.mixed import Layer, layers_named, layers_of, quantize
 from unetlite.export.sensitivity import Sensitivity, measure_sensitivity
 
 
@@ -71,7 +72,7 @@ def study_layers(
     def open_int8(content: bytes) -> Segmenter:
         return file_segmenter(*open_file(content, level), network.contract, level)
 
-    calibrated = calibrate(network.keras, network.contract.input, pixels)
+    calibrated = build_calibrated(network.keras, network.contract.input, pixels)
     layers = layers_of(calibrated)
     if wish is not None:
         layers_named(layers, wish.names)  # a wrong name is told before minutes of work

@@ -33,6 +33,6 @@ def report(device: str, runs: list[Any], data: str = "d0") -> dict[str, Any]:
 def check_schema(content: dict[str, Any]) -> None:
     """Hold a report against the schema that the package publishes."""
     jsonschema = pytest.importorskip("jsonschema", reason="the dev extra brings it: pip install 'unetlite[dev]'")
-    schema = json.loads((resources.files("unetlite.edge") / "benchmark.schema.json").read_text("utf-8"))
+    schema = json.loads((resources.files("unetlite.edge.benchmark") / "report.schema.json").read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(content, schema, jsonschema.Draft202012Validator)

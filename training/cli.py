@@ -22,7 +22,9 @@ from unetlite.vision.cli import SIZE, Command, overwrite_option, tell
 @click.option("--preset", type=click.Choice(["reference", "edge", "nano"]), default="edge", help="Which U-Net.")
 @click.option("--size", "size_wh", type=SIZE, help="Input size.  [default: the preset's]")
 @click.option("--epochs", default=50, type=click.IntRange(1), help="At most; training stops early at a plateau.")
-@click.option("--batch-size", default=16, type=click.IntRange(1))
+@click.option(
+    "--batch-size", default=16, type=click.IntRange(1), help="Pictures a step; with --strategy on each processor."
+)
 @click.option("--learning-rate", default=1e-3, type=click.FloatRange(0, min_open=True), help="AdamW's, at the start.")
 @click.option("--weight-decay", default=1e-4, type=click.FloatRange(0), help="AdamW's.")
 @click.option("--loss", default="dice", help="dice, iou, bce, sparse_categorical, or several joined: dice+bce.")
@@ -62,6 +64,11 @@ from unetlite.vision.cli import SIZE, Command, overwrite_option, tell
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Begin with this trained model's weights instead of random ones.",
 )
+@click.option(
+    "--strategy",
+    type=click.Choice(["mirrored", "multi-worker"]),
+    help="Train on all GPUs of this machine, or on the workers that TF_CONFIG or SLURM names.",
+)
 @click.option("--resume", is_flag=True, help="Go on after the last whole epoch of an interrupted run.")
 @overwrite_option
 def main(
@@ -96,6 +103,9 @@ def main(
         log_dir=log_dir,
         tell=tell,
     )
+    if summary is None:
+        tell(f"Done; the chief writes {model_out}")
+        return
     scores = summary["validation"]
     click.echo(f"{model_out}   {model_out.stat().st_size / 1e6:.2f} MB   {summary['parameters']} parameters")
     click.echo(

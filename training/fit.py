@@ -9,21 +9,25 @@ import csv
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from unetlite.training.data.pipeline import Target, make_dataset
+from unetlite.training.data.pipeline import Target, make_dataset, make_datasets
+from unetlite.training.data.records import RecordSample, find_records, has_records
+from unetlite.training.distributed import SummedAdamW, Team, fit_together, form_team
 from unetlite.training.losses import make_loss
 from unetlite.training.metrics import make_metrics
 from unetlite.training.pictures import PredictionPictures
 from unetlite.training.summary import describe_data, describe_start, summarize, summary_path
 from unetlite.training.unet import PRESETS, build_unet
 from unetlite.vision.contract import InputSpec, OutputSpec
-from unetlite.vision.dataset import Sample, find_samples, split_folder
+from unetlite.vision.dataset import Sample, find_samples
 from unetlite.vision.errors import DatasetError, OutputError, SettingsError, UnetliteError
 from unetlite.vision.files import atomic_path, write_json
 
@@ -44,6 +48,7 @@ class Settings:
     min_confidence: float = 0.5
     patience: int = 10
     seed: int = 0
+    strategy: str | None = None
 
 
 def train(
@@ -56,7 +61,7 @@ def train(
     overwrite: bool = False,
     log_dir: Path | None = None,
     tell: Callable[[str], None] = lambda message: None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Train a U-Net and write the best epoch's model, with its training summary beside it.
 
     Args:
@@ -67,73 +72,93 @@ def train(
         log_dir: for TensorBoard; `NAME.logs` beside the model where None.
 
     Returns:
-        The training summary.
+        The training summary; None on a worker that is not the chief, and has written nothing.
 
     Raises:
         DatasetError, GroundTruthError, ImageError: the data cannot be used.
         OutputError: the model exists and `overwrite` is false, or the disk refused.
         SettingsError: settings that do not fit each other.
+        WorkerError: another worker of the same training went away.
     """
     if model_out.suffix not in (".keras", ".h5"):
         raise OutputError(f"{model_out}: expected a name ending in .keras or .h5, got '{model_out.suffix}'")
     if model_out.exists() and not (overwrite or resume):
         raise OutputError(f"{model_out}: expected a new file, but it exists; choose another or pass --overwrite")
+    team = form_team(settings.strategy) if settings.strategy else None
+    chief = team is None or team.chief
     num_classes = len(settings.class_names)
     spec = InputSpec(size_wh=settings.size_wh or PRESETS[settings.preset].size_wh)
-    keras.utils.set_random_seed(settings.seed)
-    model = build_unet(settings.preset, spec.size_wh, num_classes)
-    earlier_model = describe_start(start)
-    if start is not None:
-        _take_weights(model, start)
-    target = Target((model.output_shape[2], model.output_shape[1]), num_classes)
     loss = make_loss(settings.loss, num_classes)
+    earlier_model = describe_start(start)
+    model = _compiled_model(settings, spec, loss, start, team)
+    target = Target((model.output_shape[2], model.output_shape[1]), num_classes)
 
     train_samples, validation_samples = _samples(data, "train"), _samples(data, "validation")
     state = model_out.with_name(f"{model_out.stem}.training")
     history_file = state / "history.csv"
-    if not resume and state.exists():
+    if chief and not resume and state.exists():
         shutil.rmtree(state)
     earlier = _read_history(history_file) if resume else []
-    if resume:
+    if resume and chief:
         tell(f"{state}: " + (f"going on after epoch {len(earlier)}" if earlier else "nothing to resume, starting anew"))
-    (state / "backup").mkdir(parents=True, exist_ok=True)
 
-    model.compile(
-        keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay, clipnorm=1.0),
-        loss,
-        metrics=make_metrics(num_classes),
-    )
     errors: list[UnetliteError] = []
     validation = make_dataset(validation_samples, spec, target, settings.batch_size, errors)
-    best = max((float(row["val_document_iou"]) for row in earlier), default=None)
     callbacks = [
-        keras.callbacks.BackupAndRestore(str(state / "backup"), double_checkpoint=True, delete_checkpoint=False),
-        keras.callbacks.CSVLogger(str(history_file), append=resume),
-        keras.callbacks.ModelCheckpoint(
-            str(state / f"best{model_out.suffix}"),
-            monitor="val_document_iou",
-            mode="max",
-            save_best_only=True,
-            initial_value_threshold=best,
-        ),
         _schedule(settings),
         keras.callbacks.EarlyStopping(monitor="val_document_iou", mode="max", patience=settings.patience),
-        keras.callbacks.TensorBoard(str(log_dir or model_out.with_name(f"{model_out.stem}.logs")), write_graph=False),
     ]
-    callbacks.append(PredictionPictures(callbacks[-1], validation, spec))
+    if chief:
+        best = max((float(row["val_document_iou"]) for row in earlier), default=None)
+        logs = log_dir or model_out.with_name(f"{model_out.stem}.logs")
+        board = keras.callbacks.TensorBoard(str(logs), write_graph=False)
+        callbacks = [
+            *_kept_state(state, model_out.suffix, best, resume),
+            *callbacks,
+            board,
+            PredictionPictures(board, validation, spec),
+        ]
     try:
-        model.fit(
-            make_dataset(
-                train_samples, spec, target, settings.batch_size, errors, augment_seed=settings.seed + len(earlier)
-            ),
-            validation_data=validation,
-            epochs=settings.epochs,
-            callbacks=callbacks,
-            shuffle=False,  # the pipeline does, with a seed
-            verbose=1 if sys.stderr.isatty() else 2,
-        )
+        if team is None:
+            model.fit(
+                make_dataset(
+                    train_samples, spec, target, settings.batch_size, errors, augment_seed=settings.seed + len(earlier)
+                ),
+                validation_data=validation,
+                epochs=settings.epochs,
+                callbacks=callbacks,
+                shuffle=False,  # the pipeline does, with a seed
+                verbose=1 if sys.stderr.isatty() else 2,
+            )
+        else:
+            passed = int(team.from_chief([np.array([len(earlier)])])[0][0])
+            shares: dict[str, Any] = {"replicas": team.replicas, "own": team.own}
+            fit_together(
+                team,
+                model,
+                loss,
+                num_classes,
+                make_datasets(
+                    train_samples,
+                    spec,
+                    target,
+                    settings.batch_size,
+                    errors,
+                    augment_seed=settings.seed + passed,
+                    even=True,
+                    **shares,
+                ),
+                make_datasets(validation_samples, spec, target, settings.batch_size, errors, **shares),
+                pictures=len(train_samples),
+                batch_size=settings.batch_size,
+                epochs=settings.epochs,
+                callbacks=callbacks,
+                tell=tell,
+            )
     except tf.errors.OpError as error:
         raise errors[0] if errors else DatasetError(f"training stopped: {error.message}") from error
+    if not chief:
+        return None
 
     rows = _read_history(history_file)
     best_row = max(rows, key=lambda row: float(row["val_document_iou"]))
@@ -148,13 +173,14 @@ def train(
         {
             "preset": settings.preset,
             "settings": asdict(settings),
+            "replicas": team.replicas if team else 1,
             "parameters": model.count_params(),
             "start": earlier_model["start"],
         },
         [
             *({**entry, "seen_by": earlier_model["start"]["model"]} for entry in earlier_model["data"]),
             *(
-                {**describe_data(root, find_samples(split_folder(root, "train"))), "times": data.count(root)}
+                {**describe_data(root, _samples([root], "train")), "times": data.count(root)}
                 for root in dict.fromkeys(data)
             ),
         ],
@@ -168,11 +194,45 @@ def train(
         },
     )
     trained = keras.models.load_model(state / f"best{model_out.suffix}", compile=False)
+    if team is not None:  # a network like any other's: its statistics are of one process from now on
+        weights, trained = trained.get_weights(), build_unet(settings.preset, spec.size_wh, num_classes)
+        trained.set_weights(weights)
     with atomic_path(model_out) as temporary:
         trained.save(temporary)  # without the optimizer's state, two thirds of a checkpoint
     write_json(summary_path(model_out), summary)
     shutil.rmtree(state)
     return summary
+
+
+def _compiled_model(
+    settings: Settings, spec: InputSpec, loss: Any, start: Path | None, team: Team | None
+) -> Any:
+    keras.utils.set_random_seed(settings.seed)
+    num_classes = len(settings.class_names)
+    with team.strategy.scope() if team else nullcontext():
+        model = build_unet(settings.preset, spec.size_wh, num_classes, synchronized=team is not None)
+        if start is not None:
+            _take_weights(model, start)
+        adam = SummedAdamW if team else keras.optimizers.AdamW
+        optimizer = adam(settings.learning_rate, weight_decay=settings.weight_decay, clipnorm=1.0)
+        model.compile(optimizer, loss, metrics=None if team else make_metrics(num_classes))
+    return model
+
+
+def _kept_state(state: Path, suffix: str, best: float | None, resume: bool) -> list[Any]:
+    """What writes a run's state epoch by epoch: all that a resume needs."""
+    (state / "backup").mkdir(parents=True, exist_ok=True)
+    return [
+        keras.callbacks.BackupAndRestore(str(state / "backup"), double_checkpoint=True, delete_checkpoint=False),
+        keras.callbacks.CSVLogger(str(state / "history.csv"), append=resume),
+        keras.callbacks.ModelCheckpoint(
+            str(state / f"best{suffix}"),
+            monitor="val_document_iou",
+            mode="max",
+            save_best_only=True,
+            initial_value_threshold=best,
+        ),
+    ]
 
 
 def _schedule(settings: Settings) -> Any:
@@ -206,14 +266,14 @@ def _take_weights(model: Any, start: Path) -> None:
     model.set_weights(weights)
 
 
-def _samples(data: list[Path], split: str) -> list[Sample]:
-    found: list[Sample] = []
+def _samples(data: list[Path], split: str) -> list[Sample | RecordSample]:
+    found: list[Sample | RecordSample] = []
     for root in data:
         if not (root / split).is_dir():
             raise DatasetError(
                 f"{root}: expected a prepared data set with {split}/, found none; make one with unet-data prepare"
             )
-        found.extend(find_samples(root / split))
+        found += find_records(root / split) if has_records(root / split) else find_samples(root / split)
     return found
 
 

@@ -34,7 +34,7 @@ class PredictionPictures(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         x, y = next(iter(self._validation.take(1)))
         x, y = x[:_SHOWN], y[:_SHOWN]
-        answer = self.model.predict_on_batch(x)
+        answer = self.model(x, training=False).numpy()  # Keras's predict does not know the multi-worker strategy
         low, high = self._spec.real_range
         size = x.shape[1:3]
         truth, predicted = (tf.image.resize(_document(m), size, "nearest") for m in (y.numpy(), answer))

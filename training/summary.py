@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from unetlite.training.data.records import RecordSample
 from unetlite.vision.contract import InputSpec, OutputSpec
 from unetlite.vision.dataset import Sample
-from unetlite.vision.files import sha256_of
+from unetlite.vision.errors import DatasetError
+from unetlite.vision.files import read_json, sha256_of
 
 
 def summary_path(model: Path) -> Path:
@@ -19,16 +21,20 @@ def summary_path(model: Path) -> Path:
     return model.with_name(f"{model.stem}.training.json")
 
 
-def describe_data(root: Path, samples: list[Sample]) -> dict[str, Any]:
+def describe_data(root: Path, samples: Sequence[Sample | RecordSample]) -> dict[str, Any]:
     """Name, licence, number of training pictures and a hash over them (names and contents) of one data set."""
     manifest: dict[str, Any] = {}
     for name in ("split.json", "synthesis.json"):
         if (root / name).is_file():
-            manifest = json.loads((root / name).read_text("utf-8"))
+            manifest = _read_object(root / name)
     digest = hashlib.sha256()
     for sample in samples:
-        digest.update(sample.image.name.encode())
-        digest.update(hashlib.sha256(sample.image.read_bytes()).digest())
+        if isinstance(sample, RecordSample):
+            name, content = sample.name, bytes.fromhex(sample.sha256)
+        else:
+            name, content = sample.image.name, hashlib.sha256(sample.image.read_bytes()).digest()
+        digest.update(name.encode())
+        digest.update(content)
     return {
         "name": manifest.get("name", root.resolve().name),
         "licence": manifest.get("licence"),
@@ -42,8 +48,20 @@ def describe_start(start: Path | None) -> dict[str, Any]:
     if start is None:
         return {"start": None, "data": []}
     path = summary_path(start)
-    data = json.loads(path.read_text("utf-8")).get("data", []) if path.is_file() else []
+    data = _read_object(path).get("data", []) if path.is_file() else []
+    if not (isinstance(data, list) and all(isinstance(entry, dict) for entry in data)):
+        raise DatasetError(f"{path}: expected 'data' to be a list of data sets; restore the file or remove it")
     return {"start": {"model": start.name, "sha256": sha256_of(start)}, "data": data}
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: expected a record in JSON, got {error}; restore the file") from error
+    if not isinstance(content, dict):
+        raise DatasetError(f"{path}: expected a record, a JSON object, got {type(content).__name__}; restore the file")
+    return content
 
 
 def git_revision() -> str | None:

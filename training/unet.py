@@ -61,7 +61,11 @@ PRESETS = {
 
 
 def build_unet(
-    preset: str | Preset = "edge", size_wh: tuple[int, int] | None = None, num_classes: int = 2
+    preset: str | Preset = "edge",
+    size_wh: tuple[int, int] | None = None,
+    num_classes: int = 2,
+    *,
+    synchronized: bool = False,
 ) -> Any:
     """Build an untrained U-Net.
 
@@ -69,6 +73,7 @@ def build_unet(
         preset: a name of `PRESETS`, or a Preset.
         size_wh: input size in pixels, each a multiple of the deepest level's stride; the preset's where None.
         num_classes: 2 gives one sigmoid channel (the document), more give a softmax over all, background first.
+        synchronized: batch statistics over all replicas of a distributed training, not over each one's part.
 
     Returns:
         keras.Model from (B, H, W, 3) float32 of the contract's real range to (B, H/s, W/s, 1 or N) float32 in
@@ -89,14 +94,16 @@ def build_unet(
     if num_classes < 2:
         raise SettingsError(f"expected two classes or more (background first), got {num_classes}")
 
+    def normalized(x: Any) -> Any:
+        return layers.BatchNormalization(momentum=_BN_MOMENTUM, synchronized=synchronized)(x)
+
     def conv(x: Any, width: int, *, kernel: int, strides: int = 1) -> Any:
         x = layers.Conv2D(width, kernel, strides=strides, padding="same", use_bias=False)(x)
-        return layers.ReLU(p.relu_max)(layers.BatchNormalization(momentum=_BN_MOMENTUM)(x))
+        return layers.ReLU(p.relu_max)(normalized(x))
 
     def separable(x: Any, width: int, count: int) -> Any:
         for number in range(count):
-            y = layers.SeparableConv2D(width, 3, padding="same", use_bias=False)(x)
-            y = layers.BatchNormalization(momentum=_BN_MOMENTUM)(y)
+            y = normalized(layers.SeparableConv2D(width, 3, padding="same", use_bias=False)(x))
             x = layers.ReLU(p.relu_max)(layers.Add()([x, y]) if number and p.residual else y)
         return x
 

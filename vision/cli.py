@@ -78,5 +78,21 @@ class _Size(click.ParamType):
         return int(parts[0]), int(parts[1])
 
 
+class _ShardType(click.ParamType):
+    name = "I/N"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        from unetlite.vision.errors import SettingsError
+        from unetlite.vision.shard import Shard, parse_shard
+
+        if isinstance(value, Shard):
+            return value
+        try:
+            return parse_shard(value)
+        except SettingsError as error:
+            self.fail(str(error), param, ctx)
+
+
 SIZE = _Size()
+SHARD = _ShardType()
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that exist.")

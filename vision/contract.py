@@ -6,9 +6,11 @@ TFLite metadata's associated files are a zip appended to the flatbuffer.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,8 +23,11 @@ CONTRACT_FILE = "contract.json"
 LABELS_FILE = "labels.txt"
 FITS = ("stretch", "letterbox")
 OUTPUT_KINDS = ("sigmoid", "softmax")
-LEVELS = ("float32", "float16", "dynamic", "int8", "int16x8")
+LEVELS = ("float32", "float16", "weights8", "dynamic", "int8", "int16x8")
 MAX_CONTRACT_BYTES = 1 << 20  # a contract is about 2 kB; a zip member that unpacks to more is no contract
+MAX_ASSOCIATED_FILES = 64
+MAX_MODEL_BYTES = 512 << 20  # the reference U-Net in float32 has 125 MB
+MAX_CLASSES = 256  # masks hold a class in a byte
 
 
 @dataclass(frozen=True)
@@ -95,15 +100,15 @@ def parse_contract(text: str, where: str) -> Contract:
         ContractError: no contract, another version, a field that is missing or senseless; `where` names the file.
     """
     try:
-        content = json.loads(text)
-    except ValueError as error:
+        content = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
         raise ContractError(f"{where}: expected a contract in JSON, got {error}; export the model again") from error
     if not isinstance(content, dict) or content.get("format") != "unetlite-contract":
         raise ContractError(f"{where}: expected a unetlite contract, got other JSON; export the model again")
     version = content.get("version")
     if version != CONTRACT_VERSION:
         raise ContractError(
-            f"{where}: expected contract version {CONTRACT_VERSION}, got {version!r}; "
+            f"{where}: expected contract version {CONTRACT_VERSION}, got {version!r:.80}; "
             f"use the unetlite release that wrote it, or export the model again with this one"
         )
     try:
@@ -112,8 +117,14 @@ def parse_contract(text: str, where: str) -> Contract:
         raise ContractError(
             f"{where}: contract version {version} lacks the field {error}; export the model again with this unetlite"
         ) from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
         raise ContractError(f"{where}: the contract's fields do not fit: {error}; export the model again") from error
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(float(number)):
+        raise ValueError(f"the number {number}")
+    return float(number)
 
 
 def _build(content: dict[str, Any]) -> Contract:
@@ -126,7 +137,7 @@ def _build(content: dict[str, Any]) -> Contract:
     _require(math.isfinite(low) and math.isfinite(high) and low < high, "real_range", (low, high), "low < high")
     _require(given_out["kind"] in OUTPUT_KINDS, "kind", given_out["kind"], " or ".join(OUTPUT_KINDS))
     names = tuple(str(name) for name in given_out["class_names"])
-    _require(len(names) >= 2, "class_names", names, "two or more")
+    _require(2 <= len(names) <= MAX_CLASSES, "class_names", len(names), f"two or more, up to {MAX_CLASSES}")
     threshold, confidence = float(given_out["threshold"]), float(given_out["min_confidence"])
     _require(0.0 < threshold < 1.0, "threshold", threshold, "between 0 and 1")
     _require(0.0 <= confidence <= 1.0, "min_confidence", confidence, "0..1")
@@ -135,6 +146,8 @@ def _build(content: dict[str, Any]) -> Contract:
         DocumentFormat(str(f["name"]), (float(f["size_mm"][0]), float(f["size_mm"][1])))
         for f in content["document_formats"]
     )
+    for name in ("calibration", "training", "scores"):
+        _require(isinstance(content[name], (dict, type(None))), name, content[name], "an object or null")
     return Contract(
         InputSpec((width, height), (low, high), given_in["fit"]),
         OutputSpec(given_out["kind"], names, threshold, confidence),
@@ -148,7 +161,7 @@ def _build(content: dict[str, Any]) -> Contract:
 
 def _require(holds: bool, name: str, got: Any, expected: str) -> None:
     if not holds:
-        raise ValueError(f"'{name}' should be {expected}, got {got!r}")
+        raise ValueError(f"'{name}' should be {expected}, got {got!r:.80}")
 
 
 def read_contract(model: Path) -> Contract | None:
@@ -158,8 +171,13 @@ def read_contract(model: Path) -> Contract | None:
         ModelError: no such file, or no TFLite model.
         ContractError: there is a contract, but it cannot be used.
     """
-    content = read_associated_files(model).get(CONTRACT_FILE)
-    return None if content is None else parse_contract(content.decode("utf-8", "replace"), str(model))
+    return contract_of(read_model(model), str(model))
+
+
+def contract_of(content: bytes, where: str) -> Contract | None:
+    """As `read_contract`, of a file's bytes."""
+    text = associated_files(content, where).get(CONTRACT_FILE)
+    return None if text is None else parse_contract(text.decode("utf-8", "replace"), where)
 
 
 def read_associated_files(model: Path) -> dict[str, bytes]:
@@ -168,30 +186,47 @@ def read_associated_files(model: Path) -> dict[str, bytes]:
     Raises:
         ModelError: no such file, or no TFLite model, or a packed file larger than 1 MiB.
     """
-    check_is_tflite(model)
-    if not zipfile.is_zipfile(model):
+    return associated_files(read_model(model), str(model))
+
+
+def associated_files(content: bytes, where: str) -> dict[str, bytes]:
+    """As `read_associated_files`, of a file's bytes."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
         return {}
     try:
-        with zipfile.ZipFile(model) as archive:
-            for entry in archive.infolist():
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            if len(entries) > MAX_ASSOCIATED_FILES:
+                raise ModelError(f"{where}: expected up to {MAX_ASSOCIATED_FILES} associated files, got {len(entries)}")
+            for entry in entries:
                 if entry.file_size > MAX_CONTRACT_BYTES:
                     raise ModelError(
-                        f"{model}: expected associated files under 1 MiB, got {entry.filename!r} of "
+                        f"{where}: expected associated files under 1 MiB, got {entry.filename!r} of "
                         f"{entry.file_size} bytes; export the model again"
                     )
-            return {entry.filename: archive.read(entry) for entry in archive.infolist()}
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(f"{model}: its associated files are damaged ({error}); copy the model again") from error
+            return {entry.filename: archive.read(entry) for entry in entries}
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{where}: its associated files are damaged ({error}); copy the model again") from error
 
 
-def check_is_tflite(model: Path) -> None:
-    """Raise ModelError unless the file exists and starts as a TFLite flatbuffer does (identifier TFL3)."""
+def read_model(model: Path) -> bytes:
+    """The bytes of a `.tflite` file. Raises ModelError unless it exists, starts as TFLite does and has a usual size."""
     try:
         with open(model, "rb") as file:
-            head = file.read(8)
+            content = file.read(MAX_MODEL_BYTES + 1)
     except FileNotFoundError as error:
         raise ModelError(f"{model}: expected a .tflite model, but there is no such file; check the path") from error
     except OSError as error:
         raise ModelError(f"{model}: could not be read: {error.strerror}; expected a .tflite model") from error
-    if head[4:8] != b"TFL3":
-        raise ModelError(f"{model}: expected a .tflite model, got another kind of file; make one with unet-export")
+    check_is_tflite(content, str(model))
+    if len(content) > MAX_MODEL_BYTES:
+        raise ModelError(f"{model}: expected a model of up to {MAX_MODEL_BYTES >> 20} MiB, got a larger one")
+    return content
+
+
+def check_is_tflite(content: bytes, where: str) -> None:
+    """Raise ModelError unless the bytes start as a TFLite flatbuffer does (identifier TFL3)."""
+    if content[4:8] != b"TFL3":
+        raise ModelError(f"{where}: expected a .tflite model, got another kind of file; make one with unet-export")

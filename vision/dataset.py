@@ -6,13 +6,13 @@ Two layouts are read: MIDV (`NN_type/images/CLIP/*`, `NN_type/ground_truth/CLIP/
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from unetlite.vision.errors import DatasetError, GroundTruthError, InvalidQuadError
+from unetlite.vision.files import read_json
 from unetlite.vision.image import is_image_path, read_levels
 from unetlite.vision.quad import Quad, as_quad, quad_mask
 
@@ -116,7 +116,7 @@ def _midv_layout(folder: Path) -> list[Sample]:
 
 def _read_polygon_file(path: Path) -> dict[str, object]:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise GroundTruthError(f"{path}: expected JSON with a 'quad', got {error}; restore the file") from error
     if not isinstance(content, dict):
@@ -179,7 +179,11 @@ def read_classes(path: Path, num_classes: int) -> np.ndarray:
         ImageError: as `read_levels`.
         GroundTruthError: a value of `num_classes` or more; for two classes, neither 0 and 1 nor dark and light.
     """
-    levels = read_levels(path)
+    return as_classes(read_levels(path), num_classes, path)
+
+
+def as_classes(levels: np.ndarray, num_classes: int, path: Path) -> np.ndarray:
+    """`read_classes` of a mask's values; `path` is what an error calls it. Raises GroundTruthError."""
     highest = int(levels.max())
     if num_classes == 2:
         if 1 < highest < 128:

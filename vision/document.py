@@ -127,27 +127,47 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
 def locate_document(image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
     """Find the one document that a probability map shows best, with its sides on the edges of the picture.
 
-    Where the region of the threshold is four-sided, this is `find_document` and `refine_quad`. Elsewhere, or where that
-    has a shape that no flat card shows to a camera, the regions of other levels, in which an object or print beside
-    the card may be parted from it, give quads of their own; each is refined, until the picture shows all four sides
-    of a plain one; of those the one is taken that map, picture and shape together speak for.
-
     Args:
         image: (H, W, 3) uint8, RGB, the picture.
         probability: (h, w) float32, from `document_probability`.
         placement: how the picture was fitted into the input.
         spec: the contract's output: threshold and least confidence.
     """
+    plain = plain_document(image, probability, placement, spec)
+    return contested_document(image, probability, placement, spec) if plain is None else plain
+
+
+def plain_document(
+    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec
+) -> Finding | None:
+    """`locate_document` where nothing is in doubt: no region, or a four-sided one of a shape that cards show.
+
+    Arguments as there. Returns None where the region is something else.
+    """
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    belief = Belief(probability, placement, spec.threshold)
     quad, inside, likeness = outlined(probability, region, spec.threshold)
-    if likeness >= FOUR_SIDED:
-        refinement = refine_quad(image, map_to_image(quad, probability, placement), belief=belief)
-        cost = refinement.shape_cost
-        if cost <= _ODD_COST:
-            return _finding(refinement.quad, _signs(inside, probability, likeness, cost, refinement), spec)
+    if likeness < FOUR_SIDED:
+        return None
+    belief = Belief(probability, placement, spec.threshold)
+    refinement = refine_quad(image, map_to_image(quad, probability, placement), belief=belief)
+    cost = refinement.shape_cost
+    if cost > _ODD_COST:
+        return None
+    return _finding(refinement.quad, _signs(inside, probability, likeness, cost, refinement), spec)
+
+
+def contested_document(
+    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec
+) -> Finding:
+    """`locate_document` where the region is not four-sided, or has a shape that no flat card shows to a camera.
+
+    The regions of several levels, in which an object or print beside the card may be parted from it, give quads of
+    their own; each is refined, until the picture shows all four sides of a plain one; of those the one is taken that
+    map, picture and shape together speak for. Arguments as there.
+    """
+    belief = Belief(probability, placement, spec.threshold)
     best: tuple[float, np.ndarray, Refinement] | None = None
     regions: list[np.ndarray] = []
     tried: list[np.ndarray] = []

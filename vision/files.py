@@ -16,6 +16,8 @@ from typing import Any
 
 from unetlite.vision.errors import OutputError
 
+MAX_JSON_BYTES = 64 << 20  # a report with pictures has a few; parsed, a file takes many times its size
+
 
 @contextmanager
 def atomic_path(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
@@ -68,6 +70,23 @@ def write_json(target: Path, content: Any, *, overwrite: bool = True) -> None:
         ValueError: `content` holds NaN or infinity.
     """
     write_text(target, json.dumps(content, indent=1, allow_nan=False) + "\n", overwrite=overwrite)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file that anyone may have written.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: no JSON, nested deeper than Python follows, or larger than `MAX_JSON_BYTES`.
+    """
+    with open(path, "rb") as file:
+        content = file.read(MAX_JSON_BYTES + 1)
+    if len(content) > MAX_JSON_BYTES:
+        raise ValueError(f"more than {MAX_JSON_BYTES >> 20} MiB")
+    try:
+        return json.loads(content.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("lists nested too deep") from error
 
 
 def sha256_of(path: Path) -> str:

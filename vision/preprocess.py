@@ -27,13 +27,13 @@ class Placement:
         image_size_wh: pixels of the picture.
         input_size_wh: pixels of the network's input.
         scale_xy: input pixels per picture pixel.
-        offset_xy: input pixels left of and above the picture.
+        offset_xy: input pixels left of and above the picture; whole ones, but where a part of it fills the input.
     """
 
     image_size_wh: tuple[int, int]
     input_size_wh: tuple[int, int]
     scale_xy: tuple[float, float]
-    offset_xy: tuple[int, int]
+    offset_xy: tuple[float, float]
 
     def to_input(self, points: np.ndarray) -> np.ndarray:
         """Picture pixels (..., 2) to input pixels, float64; pixel centres at integers."""
@@ -124,7 +124,7 @@ def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:
     input_w, input_h = placement.input_size_wh
     if inner == (input_w, input_h):
         return resized
-    left, top = placement.offset_xy
+    left, top = (int(offset) for offset in placement.offset_xy)
     canvas = np.full((input_h, input_w, *image.shape[2:]), padding, np.uint8)
     canvas[top : top + inner[1], left : left + inner[0]] = resized
     return canvas

@@ -16,19 +16,18 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from unetlite.edge.benchmark import REPORT_FORMAT, REPORT_VERSION
-from unetlite.edge.benchmark_pictures import benchmark_samples, data_record
-from unetlite.edge.benchmark_tables import text_table
-from unetlite.edge.latency import STAGES
-from unetlite.edge.report import table_rows
-from unetlite.edge.runtime import installed_version
+from unetlite.edge.benchmark.latency import STAGES
+from unetlite.edge.benchmark.pictures import benchmark_samples, data_record, relative_name
+from unetlite.edge.benchmark.report import build_report
+from unetlite.edge.benchmark.worst import worst_pictures
+from unetlite.edge.compare.report import table_rows
+from unetlite.edge.compare.tables import text_table
 from unetlite.edge.segmenter import chosen_model
 from unetlite.vision.files import write_json
 from unetlite.vision.image import read_image
@@ -101,7 +100,7 @@ def run_record(scored: dict[str, Any], counts: np.ndarray) -> dict[str, Any]:
     by_stage = {stage: totals[:, i] for i, stage in enumerate(STAGES)} | {"total": totals.sum(axis=1)}
     unknown = dict.fromkeys(
         ("latency_ms", "first_invoke_ms", "peak_rss_bytes", "steady_rss_bytes", "gmac_per_s", "peak_share",
-         "throttled", "spread", "time_ratio")
+         "throttled", "spread", "time_ratio", "time_ratio_interval")
     )  # fmt: skip
     inference = np.median(counts[:, STAGES.index("invoke")], axis=0)
     return {
@@ -114,47 +113,18 @@ def run_record(scored: dict[str, Any], counts: np.ndarray) -> dict[str, Any]:
         "instruction_mix": {kind: int(n) for kind, n in zip(KINDS, inference, strict=True)},
         "frames": len(counts),
         "round_total_ms": [],
+        "round_invoke_ms": [],
+        "frame_total_ms": [],
         "round_clean": [],
         "valid": True,
         "invalid_because": [],
     }
 
 
-def worst_record(worst: dict[str, list[tuple[float, float, str]]]) -> list[dict[str, Any]]:
-    """The pictures of lowest IoU, model beside model."""
-    by_image: dict[str, list[dict[str, Any]]] = {}
-    for model, answers in worst.items():
-        for iou, quad_iou, image in answers:
-            entry = {"model": model, "iou": round(iou, 4), "quad_iou": round(quad_iou, 4), "jpeg": None}
-            by_image.setdefault(image, []).append(entry)
-    ranked = sorted(by_image, key=lambda image: min(entry["iou"] for entry in by_image[image]))
-    return [{"image": image, "models": by_image[image]} for image in ranked[:8]]
-
-
-def build_report(
-    processor: str,
-    device: dict[str, Any],
-    emulator: str,
-    data: dict[str, Any],
-    frame_size_wh: tuple[int, int],
-    runs: list[dict[str, Any]],
-    worst: dict[str, list[tuple[float, float, str]]],
-) -> dict[str, Any]:
-    """A benchmark report of one processor; what the emulator passes on of the host is left out."""
+def emulated_device(processor: str, device: dict[str, Any], emulator: str) -> dict[str, Any]:
+    """A processor's device record; what the emulator passes on of the host is left out."""
     hosts = dict.fromkeys(("governor", "max_mhz", "memory_bytes", "temperature_c", "throttling"))
-    return {
-        "format": REPORT_FORMAT,
-        "version": REPORT_VERSION,
-        "emulated": True,
-        "unetlite": installed_version("unetlite"),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "device": {**device, **hosts, "model": PROCESSORS[processor][0], "cores": 1, "emulator": emulator},
-        "data": data,
-        "rounds": {"count": 1, "frames": data["images"], "frame_size_wh": list(frame_size_wh)},
-        "gemm": [],
-        "runs": runs,
-        "worst": worst_record(worst),
-    }
+    return {**device, **hosts, "model": PROCESSORS[processor][0], "cores": 1, "emulator": emulator}
 
 
 @click.command()
@@ -177,14 +147,22 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         plugin = build_plugin(Path(folder))
         for processor in processors:
-            runs, worst, device = [], {}, {}
+            runs, answers, device = [], [], {}
             for path in paths:
                 click.echo(f"{path.name} on {processor}", err=True)
                 said, counts = run_guest(sysroot, plugin, processor, [str(path), str(data), str(limit), runtime])
                 runs.append(run_record(said["run"], counts))
-                worst[path.name], device = said["worst"], said["device"]
-            record = data_record(root, data, samples)
-            report = build_report(processor, device, emulator.splitlines()[0], record, (width, height), runs, worst)
+                answers.append((path.name, *said["scores"]))
+                device = said["device"]
+            report = build_report(
+                emulated=True,
+                device=emulated_device(processor, device, emulator.splitlines()[0]),
+                data=data_record(root, data, samples),
+                rounds={"count": 1, "frames": len(samples), "frame_size_wh": [width, height]},
+                gemm=[],
+                runs=runs,
+                worst=worst_pictures([relative_name(sample.image, root) for sample in samples], answers),
+            )
             target = to / f"{processor}.json"
             write_json(target, report)
             click.echo(text_table(table_rows([(target.name, report)])))

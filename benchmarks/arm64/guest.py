@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unetlite.edge.benchmark import model_record
-from unetlite.edge.benchmark_conditions import read_conditions
-from unetlite.edge.benchmark_pictures import benchmark_samples, read_picture, relative_name
+from unetlite.edge.benchmark.conditions import read_conditions
+from unetlite.edge.benchmark.pictures import benchmark_samples, read_picture, relative_name
+from unetlite.edge.benchmark.run import model_record
+from unetlite.edge.benchmark.scores import Scores
 from unetlite.edge.device import device_record
-from unetlite.edge.scores import Scores
 from unetlite.edge.segmenter import load_segmenter
 
 MARK = 0x554E0000  # count.c knows it
@@ -64,8 +64,7 @@ def main() -> None:
         scores.add(picture.name, seen, picture.truth[len(names)], picture.quad)
     conditions = read_conditions(root, [relative_name(sample.image, root) for sample in samples])
     record = model_record(Path(model), segmenter, scores, THRESHOLD, conditions)
-    worst = sorted(zip(scores.ious, scores.quad_ious, scores.names, strict=True))
-    print(json.dumps({"run": record, "device": device_record(), "worst": worst}))
+    print(json.dumps({"run": record, "device": device_record(), "scores": [scores.ious, scores.quad_ious]}))
 
 
 if __name__ == "__main__":

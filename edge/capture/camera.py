@@ -21,6 +21,7 @@ import numpy as np
 from unetlite.edge.capture.pixels import INTERLEAVED, interleaved, luminance_within, to_rgb
 from unetlite.vision.errors import UnetliteError
 from unetlite.vision.image import RgbImage
+from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad
 
 # Name to "module:function(spec, options)". The synthetic one shows drawn cards; it is chosen by its name alone.
@@ -65,6 +66,7 @@ class LiveFrame:
         layout: what they are: a key of `pixels.LAYOUTS`.
         size_wh: the picture's size.
         low: (h, w, 3) uint8 RGB of the same view, as the camera itself has scaled it; None where it does not.
+        fitted: `preprocess` of `small` for one network; None where nobody has made it yet.
     """
 
     number: int
@@ -73,6 +75,7 @@ class LiveFrame:
     layout: str
     size_wh: tuple[int, int]
     low: RgbImage | None = None
+    fitted: tuple[np.ndarray, Placement] | None = None
 
     @cached_property
     def image(self) -> RgbImage:

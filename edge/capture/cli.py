@@ -89,7 +89,11 @@ def main(
     with ExitStack() as stack:
         hooks = stack.enter_context(Hooks(config.hooks, tell))
         frames = LatestFrames(
-            lambda: open_camera(camera, options), every_frame=every_frame, recovery=config.recovery, tell=tell
+            lambda: open_camera(camera, options),
+            every_frame=every_frame,
+            fit=segmenter.contract.input,
+            recovery=config.recovery,
+            tell=tell,
         )
         stack.callback(frames.close, 0.5)
         if preview is not None:

@@ -61,8 +61,9 @@ def lie_of(
     focal = focal_share * max(size_wh)
     rays = np.ones((4, 3))
     rays[:, :2] = (np.asarray(quad, np.float64) + 0.5 - np.divide(size_wh, 2)) / focal
-    top, right, bottom, left = (np.cross(rays[i], rays[(i + 1) % 4]) for i in range(4))
-    normal = np.cross(np.cross(top, bottom), np.cross(right, left))
+    sides = np.cross(rays, rays[[1, 2, 3, 0]])  # top, right, bottom, left
+    across, along = np.cross(sides[:2], sides[[2, 3]])
+    normal = np.cross(across, along)
     length = float(np.linalg.norm(normal))
     normal = np.array([0.0, 0.0, 1.0]) if length < 1e-12 else normal / length
     tilt_deg = float(np.degrees(np.arccos(min(1.0, abs(normal[2])))))

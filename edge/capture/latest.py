@@ -11,7 +11,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import cv2
+
 from unetlite.edge.capture.camera import Camera, CameraError, LiveFrame
+from unetlite.vision.contract import InputSpec
+from unetlite.vision.image import RgbImage
+from unetlite.vision.preprocess import preprocess
+
+_PATCHES_WH = (16, 9)
+_PLAIN_LEVELS = 3  # that the patches of a plain picture differ by; a white wall's light falls off by more
 
 
 @dataclass(frozen=True)
@@ -20,10 +28,12 @@ class RecoverySettings:
 
     Attributes:
         stall_s: without a frame for so long, a camera is given up and opened anew.
+        blank_s: showing one plain colour for so long, it is said to be at fault.
         first_wait_s, longest_wait_s: before the first attempt, and between later ones, doubling in between.
     """
 
     stall_s: float = 8.0
+    blank_s: float = 3.0
     first_wait_s: float = 0.5
     longest_wait_s: float = 15.0
 
@@ -36,6 +46,7 @@ class LatestFrames:
         dropped: frames that came too late, or that a newer one replaced before they were asked for.
         reopened: how often the camera came back.
         trouble: one sentence while there are no pictures; None while there are.
+        blank: one sentence while the pictures show nothing at all; None otherwise.
         ended: whether the last frame has been handed out, and no error is left to be raised.
     """
 
@@ -44,6 +55,7 @@ class LatestFrames:
         opener: Callable[[], Camera],
         *,
         every_frame: bool = False,
+        fit: InputSpec | None = None,
         recovery: RecoverySettings | None = None,
         tell: Callable[[str], object] = lambda sentence: None,
     ) -> None:
@@ -52,13 +64,14 @@ class LatestFrames:
         Args:
             opener: opens it, and again after a failure.
             every_frame: wait until each frame is asked for instead of replacing it.
+            fit: the network's input, for which each frame is then fitted here: the loop is busy with the one before.
             recovery: patience.
             tell: told in one sentence when the camera is lost and when it is back.
 
         Raises:
             CameraError, MissingExtraError: it cannot be opened. Later failures are retried instead.
         """
-        self._opener, self._every_frame, self._tell = opener, every_frame, tell
+        self._opener, self._every_frame, self._fit, self._tell = opener, every_frame, fit, tell
         self._recovery = recovery or RecoverySettings()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -70,6 +83,8 @@ class LatestFrames:
         self.dropped = 0
         self.reopened = 0
         self.trouble: str | None = None
+        self.blank: str | None = None
+        self._blank_since_s: float | None = None
         self._failure: Exception | None = None
         self._own_number = -1  # of the frame before, as the camera counts
         camera = opener()
@@ -164,6 +179,8 @@ class LatestFrames:
             self._finish(None)
             return False
         small = frame.small  # made here: the loop is busy with the frame before
+        fitted = None if self._fit is None else preprocess(small, self._fit)
+        self._watch_for_blanks(small, frame.time_s)
         with self._changed:
             if self._is_over(reader):
                 return False
@@ -174,7 +191,7 @@ class LatestFrames:
             skipped = max(0, frame.number - self._own_number - 1)  # a camera opened anew counts from 0 again
             self._own_number = frame.number
             self.dropped += skipped + (self._frame is not None)
-            self._frame = replace(frame, number=self._count + skipped, low=small)
+            self._frame = replace(frame, number=self._count + skipped, low=small, fitted=fitted)
             self._count += skipped + 1
             self._last_s = time.monotonic()
             back = self.trouble is not None
@@ -184,6 +201,17 @@ class LatestFrames:
         if back:
             self._tell(f"{self.name}: pictures again")
         return True
+
+    def _watch_for_blanks(self, small: RgbImage, time_s: float) -> None:
+        """Say it when a camera has shown one plain colour for a while: all green of lost data, or a covered lens."""
+        if not is_plain(small):
+            self._blank_since_s, self.blank = None, None
+            return
+        if self._blank_since_s is None or time_s < self._blank_since_s:
+            self._blank_since_s = time_s
+        if self.blank is None and time_s - self._blank_since_s >= self._recovery.blank_s:
+            self.blank = f"{self.name}: shows one plain colour; check its cable, the light, and that nothing covers it"
+            self._tell(self.blank)
 
     def _finish(self, error: Exception | None) -> None:
         with self._changed:
@@ -197,3 +225,9 @@ class LatestFrames:
             self._last_s = time.monotonic()
         if news:
             self._tell(sentence)
+
+
+def is_plain(image: RgbImage) -> bool:
+    """Whether (h, w, 3) uint8 is of one colour all over but for noise, which averaging takes away."""
+    patches = cv2.resize(image, _PATCHES_WH, interpolation=cv2.INTER_AREA)
+    return bool((patches.max(axis=(0, 1)) - patches.min(axis=(0, 1)) <= _PLAIN_LEVELS).all())

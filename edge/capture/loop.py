@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from unetlite.edge.capture.camera import LiveFrame
 from unetlite.edge.capture.config import CaptureConfig
 from unetlite.edge.capture.figures import FigureKeeper, Figures
 from unetlite.edge.capture.latest import LatestFrames
-from unetlite.edge.capture.quality import Quality, judge
+from unetlite.edge.capture.quality import Quality
+from unetlite.edge.capture.sight import Sight
 from unetlite.edge.capture.states import CaptureMachine, Observation, Step
 from unetlite.edge.capture.store import CaptureStore, Saved
 from unetlite.edge.segmenter import Segmenter
@@ -40,6 +41,7 @@ class View:
         step: the state machine's answer.
         trouble: one sentence about camera or disk while something is wrong there, else None.
         figures: how the capture fares.
+        latency_ms: of this frame, by stage, and of the whole cycle as "cycle"; empty where there was none.
     """
 
     image: RgbImage
@@ -47,6 +49,7 @@ class View:
     step: Step
     trouble: str | None
     figures: Figures
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class CaptureLoop:
             alive: called several times a second while the loop runs, also without pictures.
             tell: told in one sentence when the state changes, or a capture could not be saved.
         """
-        self._frames, self._segmenter, self._store, self._config = frames, segmenter, store, config
+        self._frames, self._store, self._config = frames, store, config
+        self._sight = Sight(segmenter, config.quality)
         self._origin = origin
         self._publish, self._captured, self._alive, self._tell = publish, captured, alive, tell
         self._machine = CaptureMachine(config.states)
@@ -133,50 +137,30 @@ class CaptureLoop:
         if self._triggered.is_set():
             self._triggered.clear()
             self._machine.trigger()
-        segmentation = self._segmenter(frame.small)
-        found = None
-        observation = Observation(frame.number, frame.time_s, confidence=segmentation.finding.confidence)
-        judged = segmented = time.perf_counter()
-        if segmentation.finding.quad is not None:
-            quad = frame.in_image(segmentation.finding.quad)
-            formats = self._segmenter.contract.document_formats
-            quality = judge(
-                frame,
-                quad,
-                self._config.quality,
-                formats,
-                confidence=segmentation.finding.confidence,
-                known=self._machine.lies_there,
-                every=self._machine.triggered,
-            )
-            found = _Found(frame, quad, quality)
+        seen = self._sight(frame, known=self._machine.lies_there, every=self._machine.triggered)
+        observation = Observation(frame.number, frame.time_s, confidence=seen.confidence)
+        if seen.quad is not None and seen.quality is not None:
             observation = Observation(
                 frame.number,
                 frame.time_s,
-                quad,
-                segmentation.finding.confidence,
-                quality.gates,
-                quality.sharpness,
-                quality.fingerprint,
-                found,
+                seen.quad,
+                seen.confidence,
+                seen.quality.gates,
+                seen.quality.sharpness,
+                seen.quality.fingerprint,
+                _Found(frame, seen.quad, seen.quality) if seen.measured else None,
+                seen.measured,
             )
-            judged = time.perf_counter()
         step = self._machine.step(observation)
-        decided = time.perf_counter()
-        self._keeper.add(
-            {
-                **segmentation.latency_ms,
-                "gates": (judged - segmented) * 1000.0,
-                "cycle": (decided - begin) * 1000.0,
-            }
-        )
+        latency_ms = {**seen.latency_ms, "cycle": (time.perf_counter() - begin) * 1000.0}
+        self._keeper.add(latency_ms)
         if step.capture is not None:
             self._save(step.capture, manual=step.manual)
         self._say(step)
-        trouble = self._disk_trouble or self._frames.trouble
+        trouble = self._disk_trouble or self._frames.trouble or self._frames.blank
         # Without its capture: whoever looks on must not keep a frame of full size.
-        seen = Step(step.state, step.sentence, progress=step.progress)
-        self._last_view = View(frame.small, segmentation.finding.quad, seen, trouble, self._figures())
+        shown = Step(step.state, step.sentence, progress=step.progress)
+        self._last_view = View(frame.small, seen.small_quad, shown, trouble, self._figures(), latency_ms)
         self._publish(self._last_view)
 
     def _figures(self) -> Figures:

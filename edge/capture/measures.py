@@ -154,11 +154,12 @@ def blur_mm(grey: np.ndarray, px_per_mm: float) -> float | None:
         (grey[2:, :-2], grey[:-2, 2:], 2.0 * np.sqrt(2.0)),
     )
     steepness = []
+    rise = np.zeros_like(grey)
     for after, before, distance_px in rises:
-        rise = np.zeros_like(grey)
         cv2.absdiff(after, before, dst=rise[1 : 1 + middle.shape[0], 1 : 1 + middle.shape[1]])
         share = _windows(cv2.dilate, rise, cell)[printed] / contrast[printed]
-        steepness.append(float(np.percentile(share, _EDGE_RANK)) / distance_px)
+        rank = (len(share) - 1) * _EDGE_RANK // 100
+        steepness.append(float(np.partition(share, rank)[rank]) / distance_px)
     sigma_px = 1.0 / (max(min(steepness), 1e-3) * float(np.sqrt(2.0 * np.pi)))
     return float(sigma_px / px_per_mm)
 

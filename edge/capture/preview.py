@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import re
 import secrets
 import threading
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unetlite.edge.capture.address import address_for_others, is_loopback, parse_address
+from unetlite.edge.capture.door import Door
 from unetlite.edge.capture.loop import View
 from unetlite.edge.capture.page_picture import encode_view
 from unetlite.edge.capture.store import CaptureStore
@@ -34,6 +36,9 @@ _PERIOD_S = 0.1  # pictures sent at most this often
 _REPEAT_S = 1.0  # without a new one, the last is sent again
 _WRITE_S = 10.0  # a viewer that takes nothing for so long has gone
 _MOST_VIEWERS = 8
+_MOST_CONNECTIONS = 64  # each is an open file, and the capture needs some of those that the process may have
+_REQUEST_S = 20.0  # a connection without a whole request for so long is closed; phones are slow at times
+_IDLE_S = 15.0  # and one without a further request
 _LATEST = 6  # captures shown
 _LIST_S = 1.0  # the folder is listed at most this often: it may hold thousands
 _COOKIE = "unet_capture"
@@ -48,6 +53,20 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
 }
 _STREAM = {**_HEADERS, "Content-Type": "multipart/x-mixed-replace; boundary=frame"}
+
+
+
+def _logger() -> logging.Logger:
+    """aiohttp's own, without a traceback for each request that is no HTTP: a stranger must not fill the log."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+    logger = logging.getLogger("unetlite.preview")
+    logger.filters = [is_ours]
+    return logger
+
 
 _Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
 
@@ -142,20 +161,31 @@ class Preview:
                 web.get("/captures/{name}", self._capture),
             ]
         )
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            logger=_logger(),
+            shutdown_timeout=0.2,
+            keepalive_timeout=_IDLE_S,
+            lingering_time=1.0,  # for the rest of a request that has been answered already
+        )
         await runner.setup()
-        encoder = None
+        # Not by a TCPSite of aiohttp: it takes every connection, for as long as it likes to say nothing.
+        self._door = Door(runner.server, _MOST_CONNECTIONS, _REQUEST_S)
+        tasks = []
+        server = None
         try:
-            site = web.TCPSite(runner, self._host, self._port)
-            await site.start()
-            self.port = runner.addresses[0][1]
+            server = await self._loop.create_server(self._door, self._host, self._port)
+            self.port = server.sockets[0].getsockname()[1]
             self.url = self._url()
             started.set()
-            encoder = asyncio.create_task(self._encode_on())
+            tasks = [asyncio.create_task(work) for work in (self._encode_on(), self._door.watch())]
             await self._stopping.wait()
         finally:
-            if encoder is not None:
-                encoder.cancel()
+            for task in tasks:
+                task.cancel()
+            if server is not None:
+                server.close()
             await runner.cleanup()
 
     def _url(self) -> str:
@@ -166,10 +196,12 @@ class Preview:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/{query}"
 
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        self._door.has_asked(request.protocol)
         try:
             response = self._admit(request) or await handler(request)
         except self._web.HTTPException as refusal:
             refusal.headers.update(_HEADERS)
+            refusal.force_close()  # whoever may not come in does not stay at the door
             raise
         if not response.prepared:
             response.headers.update(_HEADERS)
@@ -192,7 +224,9 @@ class Preview:
         return response
 
     def _is_token(self, given: str) -> bool:
-        return self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
+        return self._token is not None and hmac.compare_digest(
+            given.encode("utf-8", "surrogateescape"), self._token.encode()
+        )
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         path = _STATIC / (request.path.strip("/") or "page.html")

@@ -28,14 +28,16 @@ from unetlite.edge.capture.measures import (
 from unetlite.vision.contract import DOCUMENT_FORMATS, DocumentFormat
 from unetlite.vision.quad import Quad
 
+_SURER_SHARE = 1 / 6
+
 
 @dataclass(frozen=True)
 class QualitySettings:
     """Where each gate closes.
 
     Attributes:
-        least_confidence: how sure and how four-sided the network's answer is, 0..1. On photographs of documents,
-            answers below this were quads of the wrong shape, and none was right.
+        least_confidence: how sure and how four-sided the network's answer is, 0..1. None: `outline_threshold` of the
+            least that the model's own contract takes for a document, as models differ in what they are sure of.
         least_margin: between the card and the frame's border, as a share of the frame's shorter side.
         least_ppi: pixels per inch of the card. Reading machines want 200 and more.
         most_tilt_deg: angle between the card and the sensor.
@@ -48,7 +50,7 @@ class QualitySettings:
         focal_share: the camera's focal length over the frame's longer side; 0.77 for Camera Module 3.
     """
 
-    least_confidence: float = 0.75
+    least_confidence: float | None = None
     least_margin: float = 0.01
     least_ppi: float = 60.0
     most_tilt_deg: float = 35.0
@@ -85,6 +87,7 @@ def judge(
     formats: Sequence[DocumentFormat] = DOCUMENT_FORMATS,
     *,
     confidence: float = 1.0,
+    model_least: float = 0.0,
     known: Callable[[int], bool] = lambda print_: False,
     every: bool = False,
 ) -> Quality:
@@ -98,18 +101,13 @@ def judge(
         settings: where the gates close.
         formats: document formats that may occur.
         confidence: the finding's.
+        model_least: the least confidence of a document, as the model's contract says.
         known: whether a card of this fingerprint needs no look at its sharpness, as it is not taken again anyway.
         every: measure all, whatever fails.
     """
-    lie = lie_of(quad, frame.size_wh, formats, settings.focal_share)
-    sure = Gate(
-        "outline",
-        confidence,
-        settings.least_confidence,
-        confidence >= settings.least_confidence,
-        "Show the whole card on a plain ground.",
+    gates, lie = judge_lie(
+        quad, frame.size_wh, settings, formats, confidence=confidence, model_least=model_least
     )
-    gates = (sure, *_lie_gates(quad, frame.size_wh, lie, settings))
     if first_failed(gates) and not every:
         return Quality(gates, 0.0, None, lie)
     view = flat_view(frame.small, frame.in_small(quad), lie.format)
@@ -123,6 +121,27 @@ def judge(
     sharp = blur is not None and blur <= settings.most_blur_mm
     gates += (Gate("sharpness", blur, settings.most_blur_mm, sharp, "Hold still: it is blurred."),)
     return Quality(gates, 0.0 if blur is None else 1.0 / max(blur, 1e-3), print_, lie)
+
+
+def outline_threshold(model_least: float) -> float:
+    """Where the outline gate closes for a model: a sixth of the way from its least confidence of a document to 1."""
+    return model_least + (1.0 - model_least) * _SURER_SHARE
+
+
+def judge_lie(
+    quad: Quad,
+    size_wh: tuple[int, int],
+    settings: QualitySettings,
+    formats: Sequence[DocumentFormat] = DOCUMENT_FORMATS,
+    *,
+    confidence: float = 1.0,
+    model_least: float = 0.0,
+) -> tuple[tuple[Gate, ...], Lie]:
+    """The gates that need no pixels, the first of all, and how the card lies; arguments as for `judge`."""
+    lie = lie_of(quad, size_wh, formats, settings.focal_share)
+    least = outline_threshold(model_least) if settings.least_confidence is None else settings.least_confidence
+    sure = Gate("outline", confidence, least, confidence >= least, "Show the whole card on a plain ground.")
+    return (sure, *_lie_gates(quad, size_wh, lie, settings)), lie
 
 
 def _lie_gates(quad: Quad, size_wh: tuple[int, int], lie: Lie, s: QualitySettings) -> tuple[Gate, ...]:

@@ -84,6 +84,8 @@ class Observation:
         sharpness: higher is better; comparable between frames of one card.
         fingerprint: of the crop; None where there is no quad.
         payload: whatever the caller wants back with a capture; held for the best frame alone.
+        measured: whether gates, sharpness and fingerprint are this frame's own. Those of a moment before may prolong a
+            hold, but such a frame is never taken.
     """
 
     number: int
@@ -94,6 +96,7 @@ class Observation:
     sharpness: float = 0.0
     fingerprint: int | None = None
     payload: Any = None
+    measured: bool = True
 
     @property
     def good(self) -> bool:
@@ -194,7 +197,7 @@ class CaptureMachine:
         self._advance(seen.time_s)
         if seen.quad is not None:
             self._seen_s = self._now_s
-        if seen.quad is not None and self.triggered:
+        if seen.quad is not None and seen.measured and self.triggered:
             self._trigger_until_s = float("-inf")
             return self._capture(seen, manual=True)
         if self._state in (State.CAPTURED, State.REMOVE):
@@ -285,10 +288,10 @@ class CaptureMachine:
             self._hold = _Hold(seen.quad, self._now_s, seen, self._now_s)
             return None
         hold.good_s, hold.frames = self._now_s, hold.frames + 1
-        if seen.sharpness > hold.best.sharpness:
+        if seen.measured and (seen.sharpness > hold.best.sharpness or not hold.best.measured):
             hold.best = seen
-        long_enough = self._now_s - hold.begin_s >= self.settings.hold_s
-        return hold.best if long_enough and hold.frames >= self.settings.hold_frames else None
+        long_enough = self._now_s - hold.begin_s >= self.settings.hold_s and hold.frames >= self.settings.hold_frames
+        return hold.best if long_enough and hold.best.measured else None
 
     def _continues(self, hold: _Hold, seen: Observation) -> bool:
         # With the first frame, too: in a slow drift each one fits the next, but the last not the first.

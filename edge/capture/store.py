@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ class CaptureStore:
             OutputError: the folder cannot be made or written.
         """
         self.folder, self.settings = Path(folder), settings
+        self._saved: dict[str, int] = {}  # names of this run, in the order of saving, whatever the clock does
+        self._sequence = count()
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not any(self.folder.iterdir()):
@@ -140,6 +143,7 @@ class CaptureStore:
             if isinstance(error, OutputError):
                 raise
             raise OutputError(f"{self.folder}: could not be written: {error.strerror or error}") from error
+        self._saved[name] = next(self._sequence)
         return Saved(name, self.folder / f"{name}.crop.{suffix}", self.folder / f"{name}.json", size)
 
     def retain(self, *, room_bytes: int = 0, room_count: int = 0, now: datetime | None = None) -> list[str]:
@@ -151,25 +155,29 @@ class CaptureStore:
         if s.most_days is not None:
             oldest = _name_of((now or datetime.now(timezone.utc)) - timedelta(days=s.most_days))
         removed: list[str] = []
-        for name in sorted(sizes):
+        for name in sorted(sizes, key=self._age_key):
             too_many = s.most_count is not None and len(sizes) - len(removed) + room_count > s.most_count
             too_old = oldest is not None and name < oldest
-            if not (too_many or too_old or total + room_bytes > s.most_bytes):
-                break
-            self._remove(name)
-            total -= sizes[name]
-            removed.append(name)
+            if too_many or too_old or total + room_bytes > s.most_bytes:
+                self._remove(name)
+                self._saved.pop(name, None)
+                total -= sizes[name]
+                removed.append(name)
         return removed
 
     def names(self) -> list[str]:
         """Of whole captures, oldest first."""
-        return sorted(path.stem for path in self._own_files() if path.suffix == ".json")
+        return sorted((path.stem for path in self._own_files() if path.suffix == ".json"), key=self._age_key)
 
     def crop_path(self, name: str) -> Path | None:
         """The crop of a capture; None where there is no capture of that name."""
         match = _NAME.fullmatch(f"{name}.json")  # so a name from the network cannot lead out of the folder
         found = [self.folder / f"{name}.crop.{suffix}" for suffix in FORMATS] if match else []
         return next((path for path in found if path.is_file()), None)
+
+    def _age_key(self, name: str) -> tuple[int, str]:
+        """Sorts by age: captures of earlier runs by their time, those of this run as they came: a clock may go back."""
+        return self._saved.get(name, -1), name
 
     def _own_files(self) -> list[Path]:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,17 +18,21 @@ import click
 import cv2
 import numpy as np
 
-from unetlite.edge.segmenter import shipped_model
-from unetlite.vision.cli import Command, tell
-from unetlite.vision.files import sha256_of, write_json
-from unetlite.vision.image import read_image
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from printed_card import printed_face, view_of_card  # noqa: E402
+
+from unetlite.edge.segmenter import shipped_model  # noqa: E402
+from unetlite.vision.cli import Command, tell  # noqa: E402
+from unetlite.vision.files import sha256_of, write_json  # noqa: E402
+from unetlite.vision.image import read_image  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 SAMPLES = HERE.parents[1] / "samples" / "images"
 RATE = 10.0
 SIZE_WH = (960, 540)
-# Two cards that are captured, a second each, and an empty table between them.
-SCENES = (("000002", 12), ("000001", 10), ("000008", 12))
+# Two drawn cards that are captured, a second each, and an empty table between them.
+SCENES = ((0, 12), (None, 10), (2, 12))
 PATH = click.Path(path_type=Path)
 
 
@@ -46,7 +51,14 @@ def sample_video(path: Path, most: int) -> Path:
 
 
 def card_video(path: Path) -> Path:
-    return write_video(path, [read_image(SAMPLES / f"{name}.jpg") for name, count in SCENES for _ in range(count)])
+    pictures = []
+    for number, count in SCENES:
+        if number is None:
+            picture = np.full((SIZE_WH[1], SIZE_WH[0], 3), 40, np.uint8)
+        else:
+            picture, _ = view_of_card(printed_face(number), tilt_deg=10.0, width_px=480.0, size_wh=SIZE_WH)
+        pictures += [picture] * count
+    return write_video(path, pictures)
 
 
 @dataclass(frozen=True)

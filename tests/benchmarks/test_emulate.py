@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from reports import check_schema
 
-from unetlite.edge.benchmark_tables import text_table
-from unetlite.edge.report import table_rows
+from unetlite.edge.benchmark.report import build_report
+from unetlite.edge.benchmark.worst import worst_pictures
+from unetlite.edge.compare.report import table_rows
+from unetlite.edge.compare.tables import text_table
 
 ARM64 = Path(__file__).resolve().parents[2] / "benchmarks" / "arm64"
 
@@ -57,14 +59,20 @@ def test_a_run_holds_instructions_and_no_time(emulate):
 
 def test_the_report_follows_the_schema_and_can_be_compared(emulate):
     data = {"name": "d", "images": 2, "bytes": 10, "sha256": "1" * 64}
-    worst = {"edge.int8.tflite": [(0.5, 0.4, "a.jpg"), (0.9, 0.9, "b.jpg")]}
-    runs = [emulate.run_record(SCORED, counted())]
-    report = emulate.build_report("cortex-a72", DEVICE, "qemu-aarch64 version 7.2", data, (64, 48), runs, worst)
+    report = build_report(
+        emulated=True,
+        device=emulate.emulated_device("cortex-a72", DEVICE, "qemu-aarch64 version 7.2"),
+        data=data,
+        rounds={"count": 1, "frames": 2, "frame_size_wh": [64, 48]},
+        gemm=[],
+        runs=[emulate.run_record(SCORED, counted())],
+        worst=worst_pictures(["a.jpg", "b.jpg"], [("edge.int8.tflite", [0.9, 0.5], [0.9, 0.4])]),
+    )
     table = text_table(table_rows([("r.json", report)]))
     assert table.startswith("Emulated")
     assert "Raspberry Pi 4 processor (Cortex-A72), emulated" in table
     assert (report["device"]["governor"], report["device"]["cores"]) == (None, 1)
-    assert [entry["image"] for entry in report["worst"]] == ["a.jpg", "b.jpg"]
+    assert [entry["image"] for entry in report["worst"]] == ["b.jpg", "a.jpg"]
     check_schema(report)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unetlite.edge.benchmark_gemm import DTYPES, gemm_model
+from unetlite.edge.benchmark.gemm import DTYPES, gemm_model
 
 WORKER = Path(__file__).resolve().parents[2] / "benchmarks" / "peer_worker.py"
 

@@ -8,9 +8,13 @@ import pytest
 pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install 'unetlite[train-cpu]'")
 
 from unetlite.training.data.augment import augment  # noqa: E402
-from unetlite.training.data.pipeline import Target, coverage, make_dataset  # noqa: E402
+from unetlite.training.data.pipeline import Target, coverage, make_dataset, make_datasets  # noqa: E402
+from unetlite.training.data.prepare import prepare  # noqa: E402
+from unetlite.training.data.records import find_records, has_records  # noqa: E402
+from unetlite.training.summary import describe_data  # noqa: E402
 from unetlite.vision.contract import InputSpec  # noqa: E402
 from unetlite.vision.dataset import find_samples  # noqa: E402
+from unetlite.vision.errors import DatasetError  # noqa: E402
 from unetlite.vision.image import read_image  # noqa: E402
 from unetlite.vision.metrics import mask_iou  # noqa: E402
 from unetlite.vision.preprocess import preprocess, to_real  # noqa: E402
@@ -69,3 +73,58 @@ def test_a_broken_sample_is_reported_by_its_own_sentence(midv_folder: Path) -> N
     with pytest.raises(Exception, match="empty file"):
         list(make_dataset(samples, SPEC, TARGET, 4, errors).as_numpy_iterator())
     assert str(samples[3].image) in str(errors[0])
+
+
+def test_replicas_are_fed_what_one_process_feeds_and_no_picture_twice(midv_folder: Path) -> None:
+    samples = find_samples(midv_folder)[:11]
+
+    def batches(dataset: object) -> list[np.ndarray]:
+        return [x for _ in range(2) for x, _ in dataset.as_numpy_iterator()]  # two epochs
+
+    whole = batches(make_dataset(samples, SPEC, TARGET, 6, [], augment_seed=3))
+    parts = make_datasets(samples, SPEC, TARGET, 2, [], augment_seed=3, replicas=3, own=(0, 1, 2), even=True)
+    zeroth, first, second = (batches(part) for part in parts)
+    assert [len(x) for x in whole] == [6, 5] * 2
+    for part in (zeroth, first, second):
+        assert [len(x) for x in part] == [2, 1] * 2  # the last two pictures do not go round
+    for step, x in enumerate(whole):
+        for place, part in enumerate((zeroth, first, second)):
+            assert np.array_equal(part[step], x[: len(x) // 3 * 3][place::3])
+
+
+def test_records_feed_the_same_bytes_as_single_files(midv_folder: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("unetlite.training.data.prepare.PICTURES_PER_FILE", 3)
+    for name, records in (("files", False), ("packed", True)):
+        prepare(midv_folder, tmp_path / name, shares=(50, 25, 25), licence="CC0", records=records)
+    files, packed = (tmp_path / name for name in ("files", "packed"))
+    samples, records = find_samples(files / "train"), find_records(packed / "train")
+    assert [record.name for record in records] == [sample.image.name for sample in samples]
+    assert not list((packed / "train").glob("images")) and has_records(packed / "train")
+    assert describe_data(files, samples)["sha256"] == describe_data(packed, records)["sha256"]
+    for seed in (None, 5):
+        fed = [
+            [(x.tobytes(), y.tobytes()) for x, y in made.as_numpy_iterator()]
+            for made in (make_dataset(kind, SPEC, TARGET, 3, [], augment_seed=seed) for kind in (samples, records))
+        ]
+        assert fed[0] == fed[1] and len(fed[0]) == 3
+    # What the other commands read stays single files.
+    assert len(find_samples(packed / "validation")) == len(find_samples(packed / "test")) == 4
+    reused = prepare(midv_folder, packed, shares=(50, 25, 25), licence="CC0", records=True).reused
+    assert reused == 16
+
+
+def test_a_damaged_record_file_is_named(midv_folder: Path, tmp_path: Path) -> None:
+    prepare(midv_folder, tmp_path / "packed", shares=(50, 25, 25), records=True)
+    path = next((tmp_path / "packed" / "train").glob("*.tfrecord"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    errors: list = []
+    with pytest.raises(Exception, match="is damaged; copy the file again"):
+        list(make_dataset(find_records(path.parent), SPEC, TARGET, 4, errors).as_numpy_iterator())
+    path.write_bytes(content[:-1])
+    with pytest.raises(DatasetError, match="as long as its index says"):
+        find_records(path.parent)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(DatasetError, match="run unet-data prepare again"):
+        find_records(path.parent)

@@ -26,10 +26,12 @@ def prepared(midv_folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")  # .h5 is what is asked for here
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize(("suffix", "records"), [(".keras", False), (".h5", True)])
 def test_a_short_training_learns_and_leaves_a_model_with_its_summary(
-    prepared: Path, tmp_path: Path, suffix: str
+    midv_folder: Path, tmp_path: Path, suffix: str, records: bool
 ) -> None:
+    prepared = tmp_path / "prepared"
+    prepare(midv_folder, prepared, shares=(50, 25, 25), licence="CC0", records=records)
     model = tmp_path / f"unet{suffix}"
     arguments = ["--data", str(prepared), "--epochs", "12", "--model-out", str(model), "--loss", "dice+bce", *QUICK]
     result = CliRunner().invoke(main, arguments)

@@ -1,4 +1,4 @@
-"""`unet-data`: download, prepare, synthesize."""
+"""`unet-data`: download, prepare, synthesize, merge."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 
 import click
 
-from unetlite.vision.cli import SIZE, Command, Group, progress, tell
+from unetlite.vision.cli import SHARD, SIZE, Command, Group, progress, tell
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
+shard_option = click.option(
+    "--shard", type=SHARD, help="Do part I of N, each into a folder of its own; then unet-data merge."
+)
 
 
 @click.group("unet-data", cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,6 +41,8 @@ def _parse_shares(_: click.Context, __: click.Parameter, text: str) -> tuple[int
 @click.option("--seed", default=0, help="Another seed, another split.")
 @click.option("--num-classes", default=2, type=click.IntRange(2, 255), help="Classes in the masks, with background.")
 @click.option("--licence", help="The pictures' licence, kept for model cards.")
+@click.option("--records", is_flag=True, help="Pack the training pictures into TFRecord files, for unet-train alone.")
+@shard_option
 @click.option("--jobs", type=click.IntRange(1), help="Threads.  [default: all cores]")
 def prepare(source: Path, to: Path, shares: Any, **options: Any) -> None:
     """Split SOURCE, a MIDV folder or images/ beside masks/, into train, validation and test."""
@@ -51,7 +56,23 @@ def prepare(source: Path, to: Path, shares: Any, **options: Any) -> None:
     if result.reused:
         tell(f"{result.reused} pictures were there already.")
     click.echo(f"{result.manifest}   who went where")
-    tell(f"Next: unet-train --data {to}")
+    tell(f"Next: unet-train --data {to}" if options["shard"] is None else _next_merge(options["shard"]))
+
+
+def _next_merge(shard: Any) -> str:
+    return f"Next, with all {shard.count} shards: unet-data merge PART... --to DIRECTORY"
+
+
+@main.command(cls=Command)
+@click.argument("parts", type=FOLDER, nargs=-1, required=True, metavar="PART...")
+@click.option("--to", type=FOLDER, required=True, help="New folder for the whole set.")
+def merge(parts: tuple[Path, ...], to: Path) -> None:
+    """Put the PARTs that prepare or synthesize made with --shard together, as one run would have written them."""
+    from unetlite.training.data.merge import merge as run
+
+    result = run(parts, to)
+    click.echo(f"{to}   {len(parts)} parts, {result.files} files")
+    click.echo(f"{result.manifest}   as one run would have written it")
 
 
 @main.command(cls=Command)
@@ -73,12 +94,15 @@ def prepare(source: Path, to: Path, shares: Any, **options: Any) -> None:
     default="document",
     help="What the masks tell apart beside the background.",
 )
+@shard_option
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: all cores]")
 def synthesize(to: Path, count: int, seed: int, classes: str, **options: Any) -> None:
     """Draw pictures of documents with their exact truth, and a contact sheet to look at."""
     from unetlite.training.synthesis.generator import generate
 
-    with progress(range(count), "Drawing", count) as shown:
+    shard = options["shard"]
+    length = count if shard is None else -(-count // shard.count)
+    with progress(range(length), "Drawing", length) as shown:
         step = iter(shown)
         finished = 0
 
@@ -91,7 +115,7 @@ def synthesize(to: Path, count: int, seed: int, classes: str, **options: Any) ->
         result = generate(to, count, seed, classes=tuple(classes.split(",")), progress=show, **options)
     click.echo(f"{to}   {result.written} pictures drawn   {result.kept} were there already")
     click.echo(f"{to / 'contact-sheet.jpg'}   look at it first")
-    tell(f"Next: unet-data prepare {to} --to {to}-split")
+    tell(f"Next: unet-data prepare {to} --to {to}-split" if shard is None else _next_merge(shard))
 
 
 @main.command(cls=Command)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +27,7 @@ from unetlite.training.data import archive, fetch
 from unetlite.training.data.catalogue import archive_folders, document_names
 from unetlite.training.data.transport import NotFoundError, shown
 from unetlite.vision.errors import DownloadError, UnetliteError
-from unetlite.vision.files import sha256_of, write_json
+from unetlite.vision.files import read_json, sha256_of, write_json
 
 MANIFEST = "download.json"
 _FORMAT = 1
@@ -124,10 +123,13 @@ class _Manifest:
         if not self._path.exists():
             return
         try:
-            content = json.loads(self._path.read_text("utf-8"))
+            content = read_json(self._path)
             found = content["dataset"]
             fit = content["format"] == _FORMAT and all(
-                set(entry) >= _ENTRY_KEYS | ({"unpacked_bytes"} if entry["unpacked"] else set())
+                set(entry) >= _ENTRY_KEYS
+                and type(entry["bytes"]) is int
+                and type(entry["unpacked"]) is bool
+                and (not entry["unpacked"] or type(entry["unpacked_bytes"]) is int)
                 for entry in content["archives"].values()
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

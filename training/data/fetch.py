@@ -12,7 +12,6 @@ Where the numbers come from:
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import threading
@@ -21,7 +20,7 @@ from pathlib import Path
 
 from unetlite.training.data.transport import BrokenError, Partial, open_remote, shown
 from unetlite.vision.errors import DownloadError, UnetliteError
-from unetlite.vision.files import write_json
+from unetlite.vision.files import read_json, write_json
 
 RETRY_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 RETRY_PROGRESS_BYTES = 1 << 20
@@ -102,10 +101,12 @@ def _note(part: Path) -> Path:
 def _partial(url: str, part: Path) -> Partial:
     """What `part` holds of `url`; nothing where the note beside it is missing, unreadable or about another URL."""
     try:
-        note = json.loads(_note(part).read_text("utf-8"))
+        note = read_json(_note(part))
         have = part.stat().st_size
-        if note["url"] == shown(url) and (note["bytes"] is None or have <= note["bytes"]):
-            return Partial(have, note["bytes"], note["validator"])
+        size, validator = note["bytes"], note["validator"]
+        plain = validator is None or (isinstance(validator, str) and validator.isprintable())  # it goes into a header
+        if note["url"] == shown(url) and plain and (size is None or (type(size) is int and have <= size)):
+            return Partial(have, size, validator)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return Partial(0, None, None)

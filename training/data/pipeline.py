@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
 from unetlite.training.data.augment import augment
+from unetlite.training.data.records import RecordSample, read_record
 from unetlite.vision.contract import InputSpec
-from unetlite.vision.dataset import Sample, read_truth
+from unetlite.vision.dataset import Sample, as_classes, read_truth
 from unetlite.vision.errors import UnetliteError
-from unetlite.vision.image import read_image
+from unetlite.vision.image import decode_image, decode_levels, read_image
 from unetlite.vision.preprocess import preprocess, preprocess_mask, to_real
 
 CACHE_BYTES = 6 << 30  # fitted pictures are kept in memory up to this size, 256 kB each at 256x256
@@ -30,7 +32,7 @@ class Target:
     num_classes: int
 
 
-def load_pair(sample: Sample, spec: InputSpec, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+def load_pair(sample: Sample | RecordSample, spec: InputSpec, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """A picture and its truth, fitted into the input.
 
     Returns:
@@ -38,7 +40,13 @@ def load_pair(sample: Sample, spec: InputSpec, num_classes: int) -> tuple[np.nda
 
     Raises:
         ImageError, GroundTruthError: as the readers in `unetlite.vision` do.
+        DatasetError: a damaged record.
     """
+    if isinstance(sample, RecordSample):
+        content, called = read_record(sample), sample.file / sample.name
+        image = decode_image(content["image"], called)
+        classes = as_classes(decode_levels(content["mask"], called), num_classes, called)
+        return preprocess(image, spec)[0], preprocess_mask(classes, spec)
     image = read_image(sample.image)
     truth = read_truth(sample, (image.shape[0], image.shape[1]), num_classes)
     return preprocess(image, spec)[0], preprocess_mask(truth.classes, spec)
@@ -53,14 +61,16 @@ def coverage(mask: np.ndarray, target: Target) -> np.ndarray:
     Returns:
         (h, w, 1) float32 of the document for two classes, (h, w, N) float32 for N.
     """
-    width, height = target.size_wh
-    blocks = mask.reshape(height, mask.shape[0] // height, width, mask.shape[1] // width)
     classes = [1] if target.num_classes == 2 else range(target.num_classes)
-    return np.stack([(blocks == value).mean(axis=(1, 3), dtype=np.float32) for value in classes], axis=-1)
+    shares = [
+        cv2.resize((mask == value).astype(np.float32), target.size_wh, interpolation=cv2.INTER_AREA)
+        for value in classes
+    ]
+    return np.stack(shares, axis=-1)
 
 
 def make_dataset(
-    samples: Sequence[Sample],
+    samples: Sequence[Sample | RecordSample],
     spec: InputSpec,
     target: Target,
     batch_size: int,
@@ -76,6 +86,35 @@ def make_dataset(
 
     Returns:
         Dataset of (B, H, W, 3) float32 in the spec's real range and (B, h, w, 1 or N) float32 coverage.
+    """
+    return make_datasets(samples, spec, target, batch_size, errors, augment_seed=augment_seed)[0]
+
+
+def make_datasets(
+    samples: Sequence[Sample | RecordSample],
+    spec: InputSpec,
+    target: Target,
+    batch_size: int,
+    errors: list[UnetliteError],
+    *,
+    augment_seed: int | None = None,
+    replicas: int = 1,
+    own: Sequence[int] = (0,),
+    even: bool = False,
+) -> list[Any]:
+    """What `make_dataset` makes, dealt out to the replicas of a distributed training.
+
+    Batch k of all replicas together holds the pictures, each changed by the same chance, that batch k of one process
+    with `replicas` times the batch size holds; no picture's file is read by two of them.
+
+    Args:
+        batch_size: of each replica.
+        replicas: in how many parts.
+        own: the numbers of the parts wanted, from 0; they share a cache.
+        even: as many pictures for each part: leave out the epoch's last ones that do not go round.
+
+    Returns:
+        One dataset for each of `own`.
     """
     store: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     width, height = spec.size_wh
@@ -100,11 +139,17 @@ def make_dataset(
         y.set_shape((target.size_wh[1], target.size_wh[0], 1 if target.num_classes == 2 else target.num_classes))
         return x, y
 
-    order = tf.data.Dataset.range(len(samples))
-    if augment_seed is not None:
-        order = order.shuffle(len(samples), seed=augment_seed, reshuffle_each_iteration=True)
-        seeds = tf.data.Dataset.random(seed=augment_seed, rerandomize_each_iteration=True)
-    else:
-        seeds = tf.data.Dataset.range(len(samples))
-    pairs = tf.data.Dataset.zip((order, seeds)).map(shaped, num_parallel_calls=tf.data.AUTOTUNE)
-    return pairs.batch(batch_size, drop_remainder=False).prefetch(tf.data.AUTOTUNE)
+    used = len(samples) - (len(samples) % replicas if even else 0)
+
+    def part(number: int) -> Any:
+        order = tf.data.Dataset.range(len(samples))  # an order for each: they would take turns at drawing a common one
+        if augment_seed is not None:
+            order = order.shuffle(len(samples), seed=augment_seed, reshuffle_each_iteration=True)
+            seeds = tf.data.Dataset.random(seed=augment_seed, rerandomize_each_iteration=True)
+        else:
+            seeds = tf.data.Dataset.range(len(samples))
+        own_pairs = tf.data.Dataset.zip((order, seeds)).take(used).shard(replicas, number)
+        batches = own_pairs.map(shaped, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size, drop_remainder=False)
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+    return [part(number) for number in own]

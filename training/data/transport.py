@@ -11,7 +11,7 @@ FTP server is slow, and a minute without a byte is no longer slowness.
 from __future__ import annotations
 
 import base64
-import ftplib
+import ftplib  # nosec B402
 import http.client
 import re
 import socket
@@ -85,7 +85,8 @@ def shown(url: str) -> str:
 def _open_ftp(url: str, partial: Partial) -> Iterator[Body]:
     parts = urlsplit(url)
     path = unquote(parts.path).lstrip("/")
-    ftp = ftplib.FTP(timeout=TIMEOUT_S)
+    # MIDV is published over FTP alone; the archives that come are judged as a stranger's (archive.py).
+    ftp = ftplib.FTP(timeout=TIMEOUT_S)  # nosec B321
     try:
         with _network(url):
             ftp.connect(parts.hostname or "", parts.port or ftplib.FTP_PORT)

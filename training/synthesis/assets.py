@@ -15,7 +15,7 @@ import numpy as np
 from unetlite.training.synthesis.faces import PIXELS_PER_MM, Face
 from unetlite.training.synthesis.formats import nearest_format
 from unetlite.vision.errors import DatasetError
-from unetlite.vision.image import read_image
+from unetlite.vision.image import is_image_path, read_image
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 _LARGEST_SIDE = 960  # a background's detail beyond the largest default picture would be lost
@@ -30,7 +30,7 @@ def list_images(folder: Path) -> list[Path]:
         DatasetError: the folder does not exist or holds no picture.
     """
     folder = Path(folder)
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
+    found = sorted(p for p in folder.rglob("*") if is_image_path(p) and p.suffix.lower() in _SUFFIXES and p.is_file())
     if not found:
         raise DatasetError(f"{folder}: expected a folder with pictures, found none; name another folder")
     return found

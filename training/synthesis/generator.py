@@ -5,7 +5,6 @@ Stands apart because here are the generator's only writes.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -24,8 +23,9 @@ from unetlite.training.synthesis.randomness import chance, pick, stream
 from unetlite.training.synthesis.scene import Scene, draw_document_scene, draw_negative_scene
 from unetlite.training.synthesis.surfaces import SurfaceSource
 from unetlite.vision.errors import DatasetError
-from unetlite.vision.files import write_json, write_text
+from unetlite.vision.files import read_json, write_json, write_text
 from unetlite.vision.image import write_image
+from unetlite.vision.shard import Shard, owns, parse_shard
 
 GENERATOR_VERSION = 1  # raise it whenever the same seed gives other pictures
 SIZES_WH = ((480, 640), (640, 480), (540, 960), (960, 540))
@@ -72,6 +72,7 @@ def generate(
     size_wh: tuple[int, int] | None = None,
     negatives: float = 0.15,
     classes: tuple[str, ...] = ("document",),
+    shard: Shard | None = None,
     jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Synthesis:
@@ -91,8 +92,9 @@ def generate(
         size_wh: the pictures' size; by default each draws one of SIZES_WH.
         negatives: share of pictures without a document, 0..1.
         classes: ("document",) for masks of 0 and 255, ("card", "passport") for masks of 0, 1 and 2.
+        shard: draw this share of the pictures only, and say so in synthesis.json; see `training.data.merge`.
         jobs: worker processes; all processors by default.
-        progress: called with (finished, count) now and then.
+        progress: called with (finished, to be drawn by this run) now and then.
 
     Raises:
         DatasetError: an argument or asset folder is unusable, or `directory` holds a set of other arguments.
@@ -132,18 +134,38 @@ def generate(
         "faces": _describe(faces, face_paths),
         "poses": _describe(poses.parent, [poses]) if poses else None,
         "licences": "those of the named asset folders are not known to the generator",
+        **({"shard": str(shard)} if shard else {}),
     }
     _claim(directory, record)
-    missing = [index for index in range(count) if not all(p.is_file() for p in _paths(directory, index))]
-    done = kept = count - len(missing)
+    indices = indices_of(record)
+    missing = [index for index in indices if not all(p.is_file() for p in _paths(directory, index))]
+    done = kept = len(indices) - len(missing)
     for finished in _draw_all(recipe, missing, jobs or os.cpu_count() or 1):
         done += finished
         if progress:
-            progress(done, count)
-    if len(classes) > 1:
-        write_text(directory / "labels.txt", "\n".join(["background", *classes]) + "\n")
-    write_contact_sheet(directory, [_paths(directory, index) for index in range(count)])
+            progress(done, len(indices))
+    write_overview(directory, record)
     return Synthesis(directory, len(missing), kept)
+
+
+def indices_of(record: dict[str, Any]) -> list[int]:
+    """The pictures that a set with this synthesis.json holds. Raises SettingsError."""
+    shard = parse_shard(record["shard"]) if "shard" in record else None
+    return [index for index in range(record["count"]) if owns(shard, index // PICTURES_PER_FACE)]
+
+
+def files_of(record: dict[str, Any]) -> list[str]:
+    """The files of those pictures, relative to the set's folder. Raises SettingsError."""
+    return [path.as_posix() for index in indices_of(record) for path in _paths(Path(), index)]
+
+
+def write_overview(directory: Path, record: dict[str, Any]) -> None:
+    """Write what lies beside the pictures and is made from all of them: class names and contact sheet."""
+    if len(record["classes"]) > 1:
+        write_text(directory / "labels.txt", "\n".join(["background", *record["classes"]]) + "\n")
+    triples = [_paths(directory, index) for index in indices_of(record)]
+    if triples:
+        write_contact_sheet(directory, triples)
 
 
 def _check(
@@ -183,12 +205,15 @@ def _claim(directory: Path, record: dict[str, Any]) -> None:
     path = directory / "synthesis.json"
     if path.is_file():
         try:
-            earlier = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
+            earlier = read_json(path)
+        except (OSError, ValueError) as error:
             raise DatasetError(
                 f"{path}: expected the record of an earlier run, got no JSON; use a new folder"
             ) from error
-        differing = [key for key in record if key != "count" and earlier.get(key) != record[key]]
+        if not isinstance(earlier, dict) or type(earlier.get("count")) is not int:
+            raise DatasetError(f"{path}: expected the record of an earlier run, got other JSON; use a new folder")
+        keys = {**earlier, **record}
+        differing = [key for key in keys if key != "count" and earlier.get(key) != record.get(key)]
         if differing:
             raise DatasetError(
                 f"{path}: the set there was made with another {', '.join(differing)}; "

@@ -73,7 +73,7 @@ def read_priors(path: Path) -> PosePriors:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: expected a CSV file of poses, but it cannot be read: {error}") from error
     missing = [name for name in _COLUMNS if not rows or name not in rows[0]]
     if missing:
@@ -85,6 +85,8 @@ def read_priors(path: Path) -> PosePriors:
         numbers = np.array([[float(row[name]) for name in _COLUMNS[1:]] for row in rows])
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{path}: expected numbers in every row, got: {error}") from error
+    if not (np.isfinite(numbers).all() and np.abs(numbers).max() < 1e6 and numbers[:, :2].min() >= 1):
+        raise DatasetError(f"{path}: expected pixels in every row, got numbers that no frame has")
     quads = numbers[:, 2:].reshape(-1, 4, 2)
     sides = np.roll(quads, -1, 1) - quads
     following = np.roll(sides, -1, 1)

@@ -28,12 +28,14 @@ function showCaptures(names) {
   shown = names.join();
   element("captures").replaceChildren(...names.map((name) => {
     const figure = document.createElement("figure");
+    const link = document.createElement("a");
     const image = document.createElement("img");
     const caption = document.createElement("figcaption");
-    image.src = `/captures/${name}`;
+    link.href = image.src = `/captures/${name}`;
     image.alt = `Capture ${name}`;
     caption.textContent = timeOf(name).toLocaleTimeString();
-    figure.append(image, caption);
+    link.append(image);
+    figure.append(link, caption);
     return figure;
   }));
 }

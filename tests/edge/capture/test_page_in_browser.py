@@ -119,6 +119,8 @@ def test_a_phone_sees_picture_state_captures_and_can_trigger(browser: Browser, t
         assert browser.run("document.getElementById('sentence').textContent").startswith("Turn the card")
         assert "12.5 frames/s" in browser.run("document.getElementById('figures').textContent")
         browser.wait_for("[...document.querySelectorAll('#captures img')].filter(i => i.naturalWidth > 0).length === 2")
+        links = browser.run("[...document.querySelectorAll('#captures a')].map(a => new URL(a.href).pathname)")
+        assert links == [f"/captures/{name}" for name in reversed(store.names())]  # in full size, at a touch
         assert "Invalid" not in browser.run("document.getElementById('captures').textContent")
         # Letters of 5 mm on a phone 70 mm wide can be read from a metre.
         letters_px = browser.run("parseFloat(getComputedStyle(document.getElementById('sentence')).fontSize)")

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from printed_card import printed_face, view_of_card
 
 pytest.importorskip("aiohttp", reason="the page needs aiohttp: pip install 'unetlite[serve]'")
 
+from unetlite.edge.capture import preview
 from unetlite.edge.capture.address import address_for_others, is_loopback, parse_address
 from unetlite.edge.capture.figures import Figures
 from unetlite.edge.capture.loop import View
@@ -233,3 +235,63 @@ def test_addresses_are_parsed() -> None:
 def test_large_pictures_are_sent_small() -> None:
     large = View(np.zeros((1080, 1920, 3), np.uint8), None, Step(State.SEARCHING, ""), None, FIGURES)
     assert cv2.imdecode(np.frombuffer(encode_view(large), np.uint8), 1).shape == (450, 800, 3)
+
+
+def raw(page: Preview, sent: bytes = b"", wait_s: float = 10.0) -> bytes:
+    """What comes back on a connection of its own, until the server closes it."""
+    with socket.create_connection(("127.0.0.1", page.port), timeout=wait_s) as connection:
+        got = b""
+        with suppress(ConnectionError):
+            connection.sendall(sent)
+            while part := connection.recv(65536):
+                got += part
+        return got
+
+
+def test_a_capture_is_for_those_with_the_token_alone(open_page: Preview, store: CaptureStore) -> None:
+    name = store.save(PICTURE[:50, :80], None, {}).name
+    assert ask(open_page, f"/captures/{name}").status == 401
+    assert ask(open_page, f"/captures/{name}", Cookie="unet_capture=\xff").status == 401
+    token = open_page.url.partition("token=")[2]
+    answer = ask(open_page, f"/captures/{name}", Cookie=f"unet_capture={token}")
+    assert (answer.status, len(answer.read()) > 100) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"".join(b"X%d: 1\r\n" % n for n in range(500)) + b"\r\n",
+        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),
+    ],
+    ids=["long header", "many headers", "long path", "not HTTP"],
+)
+def test_requests_beyond_all_measure_are_refused_and_the_page_goes_on(
+    page: Preview, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert raw(page, sent).split(b" ")[1] == b"400"
+    assert ask(page, "/state.json").status == 200
+    assert caplog.text == ""  # a stranger must not fill the log
+
+
+def test_a_large_body_is_not_read(page: Preview) -> None:
+    sent = b"POST /trigger HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 100_000
+    assert raw(page, sent).startswith(b"HTTP/1.1 403 ")
+    assert ask(page, "/state.json").status == 200
+
+
+def test_connections_that_say_nothing_are_closed_and_more_than_allowed_are_not_taken(
+    store: CaptureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "_REQUEST_S", 3.0)
+    monkeypatch.setattr(preview, "_MOST_CONNECTIONS", 4)
+    with Preview("127.0.0.1:0", store) as page:
+        silent = [socket.create_connection(("127.0.0.1", page.port), timeout=10) for _ in range(4)]
+        silent[0].sendall(b"GET / HTTP/1.1\r\nHo")  # and never the rest
+        assert raw(page, b"GET /state.json HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n") == b""
+        for connection in silent:
+            with suppress(ConnectionError):
+                assert connection.recv(1) == b""
+            connection.close()
+        assert ask(page, "/state.json").status == 200

@@ -140,7 +140,7 @@ def test_no_quad_is_too_odd_to_be_judged(seed: int) -> None:
 
 def test_an_answer_that_the_network_is_not_sure_of_is_not_taken() -> None:
     picture, quad = view_of_card(FACE)
-    quality = judge(frame_of(picture), quad, QualitySettings(), confidence=0.6)
+    quality = judge(frame_of(picture), quad, QualitySettings(), confidence=0.74, model_least=0.7)
     assert closed(quality) == ["outline"]
 
 
@@ -155,3 +155,14 @@ def test_a_frame_of_twelve_megapixels_is_judged_like_a_small_one() -> None:
     large = judged(cv2.resize(picture, None, fx=6, fy=6), ((quad + 0.5) * 6 - 0.5).astype(np.float32))
     assert gate(large, "sharpness").value == pytest.approx(gate(small, "sharpness").value, rel=0.25)
     assert closed(large) == []
+
+
+def test_the_outline_gate_follows_the_model_unless_it_is_set() -> None:
+    picture, quad = view_of_card(FACE)
+
+    def threshold(settings: QualitySettings, model_least: float) -> float:
+        return gate(judge(frame_of(picture), quad, settings, model_least=model_least), "outline").threshold
+
+    assert threshold(QualitySettings(), 0.7) == pytest.approx(0.75)
+    assert threshold(QualitySettings(), 0.4) == pytest.approx(0.5)
+    assert threshold(QualitySettings(least_confidence=0.9), 0.4) == 0.9

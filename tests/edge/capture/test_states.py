@@ -254,6 +254,19 @@ def test_a_leap_while_the_table_is_empty_is_no_absence() -> None:
     assert stage.steps[-1].state is State.REMOVE
 
 
+def test_a_frame_whose_gates_are_a_moment_old_prolongs_a_hold_but_is_never_captured() -> None:
+    machine = CaptureMachine(StateSettings())
+    steps = [
+        machine.step(Observation(n, n * 0.1, QUAD, 0.9, fingerprint=card(1), sharpness=2.0, measured=n % 4 == 1))
+        for n in range(12)
+    ]
+    assert [step.capture.number for step in steps if step.capture is not None] == [1]
+    machine = CaptureMachine(StateSettings())
+    machine.trigger()
+    steps = [machine.step(Observation(n, n * 0.1, QUAD, 0.9, fingerprint=card(1), measured=n == 2)) for n in range(4)]
+    assert [step.capture.number for step in steps if step.capture is not None] == [2]
+
+
 def test_a_manual_trigger_captures_whatever_the_gates_say() -> None:
     stage = Stage()
     stage.play(1.0, gates=(TILTED,))

@@ -1,0 +1,147 @@
+"""What a frame shows: the network looks at every one, the picture itself is measured a few times a second.
+
+Stands apart because it decides what a cycle costs: while the network's answer stays the same, so does the card's
+outline, and light, print and sharpness need no second look within a moment.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unetlite.edge.capture.camera import LiveFrame
+from unetlite.edge.capture.quality import Quality, QualitySettings, judge, judge_lie
+from unetlite.edge.segmenter import Segmenter
+from unetlite.vision.document import MIN_AREA_SHARE, Finding, document_probability, find_document
+from unetlite.vision.preprocess import preprocess
+from unetlite.vision.quad import Quad
+
+_LOOK_S = 0.2  # between two measurements of one card: four while it is held still
+_KNOWN_LOOK_S = 0.4  # of a captured card that has not been removed: another one in its place must first lie still
+_SAME_SHARE = 0.05  # of the answer may differ where nothing has moved: a shift of 1 % of a card's width
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What one frame shows.
+
+    Attributes:
+        quad: (4, 2) float32 pixels of `frame.image`; None where there is no card.
+        small_quad: the same in pixels of `frame.small`.
+        confidence: 0..1, of the finding.
+        quality: the gates' results; None where there is no card.
+        measured: whether light, print and sharpness are this very frame's; otherwise they are a moment old.
+        latency_ms: milliseconds by stage: preprocess, invoke, postprocess, gates.
+    """
+
+    quad: Quad | None
+    small_quad: Quad | None
+    confidence: float
+    quality: Quality | None
+    measured: bool
+    latency_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The last frame whose picture was looked at; `quality` is None where it showed no card."""
+
+    time_s: float
+    size_wh: tuple[int, int]
+    probability: np.ndarray
+    finding: Finding
+    quality: Quality | None
+
+
+class Sight:
+    """Looks at one frame after another with one network."""
+
+    def __init__(self, segmenter: Segmenter, settings: QualitySettings) -> None:
+        self._segmenter, self._settings = segmenter, settings
+        self._look: _Look | None = None
+
+    def __call__(self, frame: LiveFrame, *, known: Callable[[int], bool], every: bool) -> Sighting:
+        """Look at a frame.
+
+        Args:
+            frame: the frame; its `fitted` picture is taken where the camera's thread has made it.
+            known: as for `judge`.
+            every: measure all gates on this frame, whatever fails.
+
+        Raises:
+            ModelError: the network answers with something other than probabilities.
+        """
+        contract, network = self._segmenter.contract, self._segmenter.network
+        begin = time.perf_counter()
+        pixels, placement = frame.fitted or preprocess(frame.small, contract.input)
+        network.feed(pixels)
+        fed = time.perf_counter()
+        network.invoke()
+        invoked = time.perf_counter()
+        probability = document_probability(network.answer().real(), contract.output)
+        last = None if every else self._recent(frame, known)
+        still = last is not None and _is_same(probability, last.probability)
+        if last is not None and still:
+            finding = last.finding
+        elif last is not None:
+            finding = find_document(probability, placement, contract.output)
+            if finding.quad is not None and last.quality is None:
+                last = None  # a card has come: not to be kept waiting
+        if last is None:
+            finding = self._segmenter.locate(frame.small, probability, placement)
+        found = time.perf_counter()
+        quad = None if finding.quad is None else frame.in_image(finding.quad)
+        quality = None
+        if quad is not None:
+            if last is not None and last.quality is not None:
+                quality = last.quality if still else self._moved(frame, quad, finding, last.quality)
+            else:
+                quality = judge(
+                    frame,
+                    quad,
+                    self._settings,
+                    contract.document_formats,
+                    confidence=finding.confidence,
+                    model_least=contract.output.min_confidence,
+                    known=known,
+                    every=every,
+                )
+        if last is None:
+            self._look = _Look(frame.time_s, frame.size_wh, probability, finding, quality)
+        judged = time.perf_counter()
+        latency_ms = {
+            "preprocess": (fed - begin) * 1000.0,
+            "invoke": (invoked - fed) * 1000.0,
+            "postprocess": (found - invoked) * 1000.0,
+            "gates": (judged - found) * 1000.0,
+        }
+        return Sighting(quad, finding.quad, finding.confidence, quality, last is None, latency_ms)
+
+    def _recent(self, frame: LiveFrame, known: Callable[[int], bool]) -> _Look | None:
+        """The last look, while it still speaks for this frame."""
+        look = self._look
+        if look is None or look.size_wh != frame.size_wh:  # a camera may change its mind
+            return None
+        print_ = None if look.quality is None else look.quality.fingerprint
+        valid_s = _KNOWN_LOOK_S if print_ is not None and known(print_) else _LOOK_S
+        return look if 0.0 <= frame.time_s - look.time_s < valid_s else None
+
+    def _moved(self, frame: LiveFrame, quad: Quad, finding: Finding, before: Quality) -> Quality:
+        """How the card lies now, and what was measured a moment ago."""
+        contract = self._segmenter.contract
+        gates, lie = judge_lie(
+            quad,
+            frame.size_wh,
+            self._settings,
+            contract.document_formats,
+            confidence=finding.confidence,
+            model_least=contract.output.min_confidence,
+        )
+        return replace(before, gates=gates + before.gates[len(gates) :], lie=lie)
+
+
+def _is_same(one: np.ndarray, other: np.ndarray) -> bool:
+    return float(np.abs(one - other).sum()) <= _SAME_SHARE * max(float(other.sum()), MIN_AREA_SHARE * other.size)

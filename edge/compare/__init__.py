@@ -1,0 +1,1 @@
+"""`unet-benchmark compare`: reports of many devices as one table, one page, and a choice of model."""

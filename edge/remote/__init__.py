@@ -1,0 +1,1 @@
+"""`unet-benchmark remote`: the benchmark on other machines over OpenSSH, their reports brought back."""

@@ -1,0 +1,92 @@
+"""What is measured on which frame, and what is taken over from a moment before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from printed_card import printed_face, view_of_card
+
+from unetlite.edge.capture.camera import LiveFrame
+from unetlite.edge.capture.latest import LatestFrames
+from unetlite.edge.capture.quality import QualitySettings
+from unetlite.edge.capture.sight import Sight, Sighting
+from unetlite.edge.segmenter import load_segmenter
+from unetlite.vision.preprocess import preprocess
+
+EMPTY = np.full((480, 640, 3), 40, np.uint8)
+CARD, QUAD = view_of_card(printed_face(0))
+
+
+@pytest.fixture
+def sight(models: Any) -> Sight:
+    return Sight(load_segmenter(models.bright__int8), QualitySettings())
+
+
+def seen(sight: Sight, picture: np.ndarray, time_s: float, *, known: bool = False, every: bool = False) -> Sighting:
+    frame = LiveFrame(0, time_s, picture, "RGB", (640, 480))
+    return sight(frame, known=lambda _: known, every=every)
+
+
+def test_a_still_card_is_measured_a_few_times_a_second(sight: Sight) -> None:
+    shown = [seen(sight, CARD, n / 32) for n in range(32)]  # times without a rounding
+    assert [n for n, one in enumerate(shown) if one.measured] == [0, 7, 14, 21, 28]
+    assert all(np.array_equal(one.quad, shown[0].quad) for one in shown)
+    assert all(all(gate.passed for gate in one.quality.gates) for one in shown)
+
+
+def test_a_known_card_that_lies_there_is_measured_less_often(sight: Sight) -> None:
+    shown = [seen(sight, CARD, n / 32, known=True) for n in range(32)]
+    assert [n for n, one in enumerate(shown) if one.measured] == [0, 13, 26]
+
+
+def test_a_card_that_has_come_is_measured_at_once_and_one_that_has_gone_is_gone_at_once(sight: Sight) -> None:
+    shown = [seen(sight, picture, n / 30) for n, picture in enumerate([EMPTY, EMPTY, CARD, CARD, EMPTY])]
+    assert [one.quad is None for one in shown] == [True, True, False, False, True]
+    assert shown[2].measured
+    assert not shown[3].measured
+
+
+def test_a_card_that_moves_is_outlined_anew_on_each_frame(sight: Sight) -> None:
+    seen(sight, CARD, 0.0)
+    moved, quad = view_of_card(printed_face(0), shift_xy=(60.0, 20.0))
+    one = seen(sight, moved, 0.03)
+    assert not one.measured
+    assert np.abs(one.quad - quad).max() < 6.0
+    assert [gate.name for gate in one.quality.gates][-1] == "sharpness"
+    outside, _ = view_of_card(printed_face(0), shift_xy=(-115.0, 0.0))
+    failed = [gate.name for gate in seen(sight, outside, 0.06).quality.gates if not gate.passed]
+    assert failed == ["margin"]
+
+
+def test_a_trigger_measures_the_frame_at_hand(sight: Sight) -> None:
+    seen(sight, CARD, 0.0)
+    assert seen(sight, CARD, 0.03, every=True).measured
+
+
+def test_a_clock_that_runs_backwards_is_a_reason_to_look_again(sight: Sight) -> None:
+    seen(sight, CARD, 100.0)
+    assert seen(sight, CARD, 5.0).measured
+
+
+def test_the_camera_thread_fits_each_frame_for_the_network(models: Any, sight: Sight) -> None:
+    spec = load_segmenter(models.bright__int8).contract.input
+
+    class Once:
+        name, live, left = "once", False, 1
+
+        def read(self) -> LiveFrame | None:
+            self.left -= 1
+            return LiveFrame(0, 0.0, CARD, "RGB", (640, 480)) if self.left == 0 else None
+
+        def close(self) -> None:
+            return None
+
+    frames = LatestFrames(Once, every_frame=True, fit=spec)
+    frame = frames.next(5.0)
+    frames.close()
+    pixels, placement = preprocess(CARD, spec)
+    assert np.array_equal(frame.fitted[0], pixels)
+    assert frame.fitted[1] == placement
+    assert np.abs(sight(frame, known=lambda _: False, every=False).quad - QUAD).max() < 3.0
