@@ -59,9 +59,9 @@ def main(data: Path, model: Path | None, to: Path) -> None:
 
 
 def as_frame(image: np.ndarray) -> np.ndarray:
-    """A picture, laid on its longer side where it must be, at a camera's size: (1080, 1920, 3) uint8."""
-    lying = image if image.shape[1] >= image.shape[0] else np.rot90(image)
-    return cv2.resize(np.ascontiguousarray(lying), FRAME_WH, interpolation=cv2.INTER_CUBIC)
+    """A picture at a camera's size, standing or lying as it is: (1080, 1920, 3) or (1920, 1080, 3) uint8."""
+    size_wh = FRAME_WH if image.shape[1] >= image.shape[0] else FRAME_WH[::-1]
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_CUBIC)
 
 
 def fastest(segmenter: Any, frame: np.ndarray) -> dict[str, float]:

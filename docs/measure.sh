@@ -45,6 +45,9 @@ python benchmarks/peers.py "$data" --work "${peers:-$work/peers}"
 # Live capture: the gates' rates, what a cycle costs, what faults, 100,000 frames and crowds do to it.
 python benchmarks/quality_gates.py --to docs/results/quality-gates.json
 python benchmarks/capture.py --to docs/results/capture.json
+
+# What stands around the network, beside it.
+python benchmarks/stages.py "$data"
 python benchmarks/page_load.py --to docs/results/page-load.json
 python benchmarks/soak.py --to docs/results/soak.json
 python benchmarks/capture_faults.py --to docs/results/capture-faults.json

@@ -8,28 +8,35 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
+from unetlite.vision.candidates import (
+    FOUR_SIDED,
+    SHAPE_WEIGHT,
+    cost_of,
+    image_to_map,
+    iou,
+    map_to_image,
+    mask_of,
+    outlined,
+    plausible,
+    settled,
+    soft_iou,
+)
 from unetlite.vision.contract import OutputSpec
 from unetlite.vision.errors import InvalidQuadError
 from unetlite.vision.image import RgbImage
-from unetlite.vision.mask import largest_region, level_points
+from unetlite.vision.mask import largest_region
 from unetlite.vision.preprocess import Placement
-from unetlite.vision.quad import Quad, as_quad, fit_quad, fit_sides, order_corners, quad_mask
+from unetlite.vision.quad import Quad, as_quad
 from unetlite.vision.refine import Belief, Refinement, refine_quad
-from unetlite.vision.settle import settle_quad
-from unetlite.vision.shape import PLAIN_COST, shape_cost
 
-_SPIKE_SHARE = 0.25  # of the region's mean width: narrower parts are no part of a card
-_FOUR_SIDED = 0.95  # IoU of a region and its quad, above which nothing lies beside the card or over it
 _LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4, 0.86, -0.7)  # of the way from the threshold to 0 or 1
 _SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
-_OUTLINE_BANDS = (0.03, 0.015)  # shares of the quad's diagonal, pass by pass: level points that still speak for a side
 _WIDE_SEARCH_SHARE = 0.12  # of the card's width: twice `refine_quad`'s, for a map that is off
 _PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
-_SHAPE_WEIGHT = 0.1  # of the shape's cost, against the same
+_PLAIN_COST = 2.0  # of a shape, up to which no other quad is asked for: 99 of 100 real frames
 _ODD_COST = 3.0  # of a shape, from which even a four-sided region is asked again
 # Of likeness and certainty (logarithms), shape cost and agreement, and the constant: benchmarks/confidence.py on the
 # validation pictures of models/recipe.sh, drawn ones with a document and drawn or real ones without.
@@ -108,16 +115,13 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    quad, inside, likeness = _outlined(probability, region, spec.threshold)
-    if likeness < _FOUR_SIDED:
-        settled = _settled(probability, region, spec.threshold)
-        if settled is None:
-            return Finding(None, 0.0)
-        quad = settled
-        inside = _mask(quad, region)
-        likeness = _iou(inside, region)
-    in_image = _map_to_image(quad, probability, placement)
-    return _finding(in_image, _signs(inside, probability, likeness, _cost(in_image, placement)), spec)
+    quad, inside, likeness = outlined(probability, region, spec.threshold)
+    if likeness < FOUR_SIDED:
+        quad = settled(probability, region, spec.threshold)
+        inside = mask_of(quad, region)
+        likeness = iou(inside, region)
+    in_image = map_to_image(quad, probability, placement)
+    return _finding(in_image, _signs(inside, probability, likeness, cost_of(in_image, placement)), spec)
 
 
 def locate_document(image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
@@ -143,11 +147,11 @@ def plain_document(
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    quad, inside, likeness = _outlined(probability, region, spec.threshold)
-    if likeness < _FOUR_SIDED:
+    quad, inside, likeness = outlined(probability, region, spec.threshold)
+    if likeness < FOUR_SIDED:
         return None
     belief = Belief(probability, placement, spec.threshold)
-    refinement = refine_quad(image, _map_to_image(quad, probability, placement), belief=belief)
+    refinement = refine_quad(image, map_to_image(quad, probability, placement), belief=belief)
     cost = refinement.shape_cost
     if cost > _ODD_COST:
         return None
@@ -172,25 +176,25 @@ def contested_document(
         if not _is_large_enough(region):
             continue
         regions.append(region)
-        quad = _plausible(probability, region, level, placement)
-        if quad is None or any(_is_same(quad, other) for other in tried):
+        candidate = plausible(probability, region, level, placement)
+        if candidate is None or any(_is_same(candidate, other) for other in tried):
             continue
-        tried.append(quad)
+        tried.append(candidate)
         refinement = refine_quad(
-            image, _map_to_image(quad, probability, placement), search_share=_WIDE_SEARCH_SHARE, belief=belief
+            image, map_to_image(candidate, probability, placement), search_share=_WIDE_SEARCH_SHARE, belief=belief
         )
         cost = refinement.shape_cost
-        quad = _image_to_map(refinement.quad, probability, placement)
-        score = _soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4 - _SHAPE_WEIGHT * cost
+        quad = image_to_map(refinement.quad, probability, placement)
+        score = soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4 - SHAPE_WEIGHT * cost
         if best is None or score > best[0]:
             best = score, quad, refinement
-        if min(refinement.agreement) >= _PLAIN_AGREEMENT and cost <= PLAIN_COST:
+        if min(refinement.agreement) >= _PLAIN_AGREEMENT and cost <= _PLAIN_COST:
             break  # the picture shows all four sides: other levels would only cost time
     if best is None:
         return Finding(None, 0.0)
     _, quad, refinement = best
-    inside = _mask(quad, probability)
-    likeness = max(_iou(inside, region) for region in regions)
+    inside = mask_of(quad, probability)
+    likeness = max(iou(inside, region) for region in regions)
     return _finding(
         refinement.quad, _signs(inside, probability, likeness, refinement.shape_cost, refinement), spec
     )
@@ -222,99 +226,5 @@ def _is_large_enough(region: np.ndarray) -> bool:
     return np.count_nonzero(region) >= MIN_AREA_SHARE * region.size
 
 
-def _outlined(
-    probability: np.ndarray, region: np.ndarray, level: float
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """The quad fitted to a region's outline, in pixels of the map, the pixels inside, and their IoU with the region."""
-    quad = fit_quad(level_points(probability, region, level))
-    if quad is None:
-        return np.zeros((4, 2), np.float32), np.zeros_like(region), 0.0
-    inside = _mask(quad, region)
-    return quad, inside, _iou(inside, region)
-
-
-def _settled(probability: np.ndarray, region: np.ndarray, level: float) -> np.ndarray | None:
-    """The quad, in pixels of the map, that holds the most of a region and the least beside it."""
-    outline = level_points(probability, region, level)
-    starts = [order_corners(cv2.boxPoints(cv2.minAreaRect(outline.astype(np.float32))))]
-    opened = _opened(region)
-    if opened.any():
-        hull = fit_quad(level_points(probability, opened, level))
-        if hull is not None:
-            starts.append(hull)
-    settled = [_drawn_in(probability, region, level, outline, start) for start in starts]
-    return max(settled, key=lambda quad: float((probability - level)[_mask(quad, probability)].sum()))
-
-
-def _drawn_in(
-    probability: np.ndarray, region: np.ndarray, level: float, outline: np.ndarray, start: np.ndarray
-) -> np.ndarray:
-    """A quad settled on a region and fitted to its outline, in pixels of the map; the start, where that fails."""
-    near = cv2.dilate(region.astype(np.uint8), np.ones((3, 3), np.uint8))  # other regions have no say
-    quad = settle_quad(probability * near - np.float32(level), start)
-    reach = float(np.linalg.norm(np.ptp(quad, axis=0)))
-    for candidate in (fit_sides(quad, outline, [band * reach for band in _OUTLINE_BANDS]), quad):
-        try:
-            return as_quad(candidate)
-        except InvalidQuadError:
-            continue
-    return start
-
-
-def _plausible(
-    probability: np.ndarray, region: np.ndarray, level: float, placement: Placement
-) -> np.ndarray | None:
-    """Of the quads about a region, in pixels of the map, the one that map and shape together speak for."""
-    outline = level_points(probability, region, level)
-    opened = _opened(region)
-    starts = [fit_quad(outline), fit_quad(level_points(probability, opened, level)) if opened.any() else None]
-    quads = [quad for quad in starts if quad is not None]
-    if not quads:
-        return None
-    quads.append(_drawn_in(probability, region, level, outline, quads[-1]))
-
-    def merit(quad: np.ndarray) -> float:
-        cost = _cost(_map_to_image(quad, probability, placement), placement)
-        return _soft_iou(probability, quad) - _SHAPE_WEIGHT * cost
-
-    return max(quads, key=merit)
-
-
-def _opened(region: np.ndarray) -> np.ndarray:
-    """The region without its parts that are too narrow for a card."""
-    width = int(np.sqrt(region.sum()) * _SPIKE_SHARE) | 1  # odd: an even kernel would shift the region
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
-    return cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_OPEN, kernel).astype(bool)
-
-
-def _mask(quad: np.ndarray, of_map: np.ndarray) -> np.ndarray:
-    height, width = of_map.shape
-    return quad_mask(quad, (height, width))
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else 0.0
-
-
-def _soft_iou(probability: np.ndarray, quad: np.ndarray) -> float:
-    """IoU of a quad, in pixels of the map, and the map, each pixel counted by its probability."""
-    inside = _mask(quad, probability)
-    held = float(probability[inside].sum())
-    return held / max(float(probability.sum()) + np.count_nonzero(inside) - held, 1e-6)
-
-
 def _is_same(quad: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.abs(quad - other).max() < _SAME_SHARE * np.ptp(quad, axis=0).max())
-
-
-def _cost(quad: np.ndarray, placement: Placement) -> float:
-    return float(shape_cost(quad[None], placement.image_size_wh)[0])
-
-
-def _map_to_image(quad: np.ndarray, probability: np.ndarray, placement: Placement) -> np.ndarray:
-    return placement.to_image(quad, (probability.shape[1], probability.shape[0]))
-
-
-def _image_to_map(quad: np.ndarray, probability: np.ndarray, placement: Placement) -> np.ndarray:
-    return (placement.to_input(quad) + 0.5) * np.divide(probability.shape[::-1], placement.input_size_wh) - 0.5

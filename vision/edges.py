@@ -5,6 +5,8 @@ Stands apart from the refinement, which decides what to believe.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -19,6 +21,10 @@ PIECE_PLACES = _PROFILE_PLACES.reshape(CELLS, _PROFILES).mean(axis=1)
 _ENDS = np.stack([1.0 - PIECE_PLACES, PIECE_PLACES])  # what a side's start and end weigh in its pieces
 _END_PRODUCTS = np.stack([_ENDS[0] ** 2, _ENDS[0] * _ENDS[1], _ENDS[1] ** 2], axis=1)
 _OUTWARD = np.array([1.0, -1.0])
+
+_GRID = 2  # samples between neighbouring ends of the lines that are tried
+_ROW_OF_THREE = np.ones((1, 3), np.uint8)
+_ONES = np.ones(CELLS, np.float32)
 
 _NOISE_LEVELS = 1.0  # grey levels by which a sensor and JPEG make flat paper uneven
 _TEXTURE = 0.25  # a step counts half where it is as high as the colours deviate on its two sides: paper on newsprint
@@ -47,9 +53,7 @@ def visible_pieces(image: RgbImage, sides: np.ndarray, band: float) -> np.ndarra
     return seen & (seen.sum(axis=1, keepdims=True) >= CELLS // 2)
 
 
-def profiles(
-    image: RgbImage, sides: np.ndarray, band: float, samples: int, *, interpolation: int = cv2.INTER_LINEAR
-) -> np.ndarray:
+def profiles(image: RgbImage, sides: np.ndarray, band: float, samples: int) -> np.ndarray:
     """Colours across the sides from `band` pixels inside to `band` outside: (rows of all sides, samples, 3).
 
     Beyond the picture's border its last pixels go on, so the border is no edge.
@@ -68,7 +72,7 @@ def profiles(
             matrix,
             (samples, rows),
             dst=strip,
-            flags=interpolation | cv2.WARP_INVERSE_MAP,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
     return strips.reshape(4 * rows, samples, 3)
@@ -108,6 +112,35 @@ def edge_evidence(
     within = (variance[..., :-size] + variance[..., size:]) * np.float32(_TEXTURE / 2)
     evidence = between / (between + within + np.float32(3 * _TEXTURE * _NOISE_LEVELS**2)) * visible[..., None]
     return evidence, between, (np.arange(evidence.shape[2]) + (size - 0.5)) * step - band
+
+
+@lru_cache(maxsize=8)  # a few numbers of places: they follow from the card's width alone where that is small
+def line_table(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """All lines through a band: (L, 2) the place at either end of the side, and (L, pieces) indices into an array
+    (pieces, count), flat, of the places that they take in the pieces."""
+    grid = np.arange(0, count, _GRID)
+    ends = np.stack(np.meshgrid(grid, grid, indexing="ij"), axis=-1).reshape(-1, 2)
+    taken = np.rint(ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * PIECE_PLACES).astype(np.intp)
+    return ends, taken + np.arange(CELLS) * count
+
+
+def line_offsets(places: np.ndarray) -> np.ndarray:
+    """(L, 2) pixels outward of the lines of the table at either end."""
+    return places[line_table(len(places))[0]]
+
+
+def line_votes(evidence: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """(4, L) evidence per visible piece of each line of the table."""
+    count = evidence.shape[2]
+    nearby = cv2.dilate(evidence.reshape(-1, count), _ROW_OF_THREE)  # a line may pass a sample beside the edge
+    votes = nearby.reshape(4, -1).take(line_table(count)[1], axis=1) @ _ONES
+    return votes / np.maximum(visible.sum(axis=1), 1)[:, None]
+
+
+def line_distrust(places: np.ndarray, band: float) -> np.ndarray:
+    """(L,) votes that a line loses: the mean square along it of the distance, as a share of the band."""
+    a, b = (line_offsets(places) / band).T
+    return (a * a + a * b + b * b) / 3
 
 
 def fit_lines(

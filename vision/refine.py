@@ -9,12 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from unetlite.vision.edges import CELLS, PIECE_PLACES, edge_evidence, fit_lines, normals, profiles, visible_pieces
+from unetlite.vision.edges import (
+    CELLS,
+    PIECE_PLACES,
+    edge_evidence,
+    fit_lines,
+    line_distrust,
+    line_offsets,
+    line_table,
+    line_votes,
+    normals,
+    profiles,
+    visible_pieces,
+)
 from unetlite.vision.image import RgbImage
 from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import BEFORE, NEXT, Quad, as_quad
@@ -35,16 +46,14 @@ _NEAR_SAMPLES = 44
 _NEAR_COST = 2.0  # of the shape: one frame in a hundred of a flat document has more
 _SAMPLES = 36  # per profile: 2 in a pixel of a card 150 pixels wide, 1 in 4 pixels of one of 1200
 _FINE_SAMPLES = 24  # enough for a tenth of a pixel in 8: the vertex of a parabola is read between them
-_GRID = 2  # samples between neighbouring ends of the lines that are tried
 
 _AGREEMENT = 0.5  # of the visible pieces: what half a side does not show is not its edge
 # Of the band. Two sides in full view without an edge: faint print on a sheet, whose clearest lines are its lettering.
 _FAINT_REACH = 0.4
 # Of a side's votes, for a shape cost of 1. An absurd quad costs 5 more than a plain one: half of a side in full view.
 _SHAPE_VOTES = 0.1
+_MOST_LINES = 64  # of a side's 300 or so that are tried with the others: no shape makes up for the votes of the rest
 _SWEEPS = 2  # over the sides, each with the others as they are
-_ROW_OF_THREE = np.ones((1, 3), np.uint8)
-_ONES = np.ones(CELLS, np.float32)
 _BEYOND = -0.3  # of the map's weights, beyond its rim: less surely no document than what is seen
 
 
@@ -114,23 +123,25 @@ def refine_quad(
     window = max(_WINDOW_SHARE * card_width, _LEAST_WINDOW_PX)
     visible = visible_pieces(image, given, band)
     near = _NEAR_SHARE * card_width
-    if belief is not None and near < band:
+    if belief is not None and search_share <= SEARCH_SHARE and near < band:
         sides, seen = _fitted(image, given, given, visible, near, window, _NEAR_SAMPLES)
         if seen.moved.all():
             cost = _shape_cost(sides, belief)
             if cost <= _NEAR_COST:
                 return _refinement(corners, sides, seen, cost, band)
-    strip = profiles(image, given, band, _SAMPLES, interpolation=cv2.INTER_NEAREST)
+    strip = profiles(image, given, band, _SAMPLES)
     evidence, _, places = edge_evidence(strip, visible, band, window)
-    votes, distrust = _votes(evidence, visible), _distrust(places, band)
-    found = _shifted(given, _offsets(places)[(votes - distrust).argmax(axis=1)])
+    votes, distrust = line_votes(evidence, visible), line_distrust(places, band)
+    found = _shifted(given, line_offsets(places)[(votes - distrust).argmax(axis=1)])
+    worth = None  # of each line, apart from the picture
+    if belief is not None and _shape_cost(found, belief) > PLAIN_COST:
+        worth = _map_gains(belief, given, places, band) - distrust
+        found = _chosen_together(found, given, places, votes + worth, belief, range(4))
     fine = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
     sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
     cost = math.nan if belief is None else _shape_cost(sides, belief)
-    if belief is not None and cost > PLAIN_COST:
-        worth = _map_gains(belief, given, places, band) - distrust  # of each line, apart from the picture
-        found = _chosen_together(found, given, places, votes + worth, belief, range(4))
-        sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
+    if belief is not None and cost > PLAIN_COST and not seen.moved.all():
+        worth = _map_gains(belief, given, places, band) - distrust if worth is None else worth
         sides = _chosen_together(sides, given, places, worth, belief, np.flatnonzero(~seen.moved))
         cost = _shape_cost(sides, belief)
     refinement = _refinement(corners, sides, seen, cost, band)
@@ -164,7 +175,7 @@ def _fitted(
     on_line = max(_ON_LINE_SHARE * card_width, _LEAST_ON_LINE_PX)
     strip = profiles(image, found, fine_band, samples)
     evidence, contrast, places = edge_evidence(strip, visible, fine_band, window)
-    lines = _offsets(places)[_votes(evidence, visible).argmax(axis=1)]
+    lines = line_offsets(places)[line_votes(evidence, visible).argmax(axis=1)]
     lines, agreement, residual = fit_lines(evidence, contrast, places, visible, lines, on_line)
     found = _shifted(found, lines)
     away = np.abs(((found - given) * normals(given)[:, None]).sum(axis=2)).max(axis=1)
@@ -205,35 +216,6 @@ def _shifted(sides: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return sides + normals(sides)[:, None] * offsets[..., None]
 
 
-@lru_cache(maxsize=8)  # a few numbers of places: they follow from the card's width alone where that is small
-def _line_table(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """All lines through a band: (L, 2) the place at either end of the side, and (L, pieces) indices into an array
-    (pieces, count), flat, of the places that they take in the pieces."""
-    grid = np.arange(0, count, _GRID)
-    ends = np.stack(np.meshgrid(grid, grid, indexing="ij"), axis=-1).reshape(-1, 2)
-    taken = np.rint(ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * PIECE_PLACES).astype(np.intp)
-    return ends, taken + np.arange(CELLS) * count
-
-
-def _offsets(places: np.ndarray) -> np.ndarray:
-    """(L, 2) pixels outward of the lines of the table at either end."""
-    return places[_line_table(len(places))[0]]
-
-
-def _votes(evidence: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """(4, L) evidence per visible piece of each line of the table."""
-    count = evidence.shape[2]
-    nearby = cv2.dilate(evidence.reshape(-1, count), _ROW_OF_THREE)  # a line may pass a sample beside the edge
-    votes = nearby.reshape(4, -1).take(_line_table(count)[1], axis=1) @ _ONES
-    return votes / np.maximum(visible.sum(axis=1), 1)[:, None]
-
-
-def _distrust(places: np.ndarray, band: float) -> np.ndarray:
-    """(L,) votes that a line loses: the mean square along it of the distance, as a share of the band."""
-    a, b = (_offsets(places) / band).T
-    return (a * a + a * b + b * b) / 3
-
-
 def _map_gains(belief: Belief, sides: np.ndarray, places: np.ndarray, band: float) -> np.ndarray:
     """(4, L) what the quad gains when a side moves to a line: the weights between, in bands per piece."""
     ends = belief.placement.to_input(sides)
@@ -242,7 +224,7 @@ def _map_gains(belief: Belief, sides: np.ndarray, places: np.ndarray, band: floa
     along = ends[:, None, 0] + (ends[:, 1] - ends[:, 0])[:, None] * PIECE_PLACES[:, None]  # (4, pieces, xy)
     across = normals(sides) * belief.placement.scale_xy * (map_wh / belief.placement.input_size_wh)
     points = along[:, :, None] + across[:, None, None] * places[:, None]  # (4, pieces, K, xy)
-    weights = cv2.remap(
+    weights = cv2.remap(  # type: ignore[call-overload]  # its types know no call with one map
         belief.probability - np.float32(belief.threshold),
         points.reshape(4 * CELLS, len(places), 2).astype(np.float32),
         None,
@@ -252,7 +234,7 @@ def _map_gains(belief: Belief, sides: np.ndarray, places: np.ndarray, band: floa
     )
     held = np.cumsum(weights.reshape(4, CELLS, -1), axis=2) * ((places[1] - places[0]) / band)
     held -= held[..., len(places) // 2, None]
-    return held.reshape(4, -1).take(_line_table(len(places))[1], axis=1).mean(axis=2)
+    return held.reshape(4, -1).take(line_table(len(places))[1], axis=1).mean(axis=2)
 
 
 def _shape_cost(sides: np.ndarray, belief: Belief) -> float:
@@ -269,7 +251,10 @@ def _chosen_together(
     free: Iterable[int],
 ) -> np.ndarray:
     """The sides with the free ones moved, one after the other, to the line with the most worth less shape cost."""
-    lines = given[:, None] + normals(given)[:, None, None] * _offsets(places)[..., None]  # (4, L, start and end, xy)
+    kept = np.argsort(-worth, axis=1)[:, :_MOST_LINES]
+    worth = np.take_along_axis(worth, kept, axis=1)
+    # (4, L, start and end, xy)
+    lines = given[:, None] + normals(given)[:, None, None] * line_offsets(places)[kept][..., None]
     sides = sides.copy()
     for _ in range(_SWEEPS):
         before = sides.copy()
