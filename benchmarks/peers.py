@@ -183,7 +183,8 @@ def ratio_of(one: Contestant, other: Contestant | None) -> str:
     """How many times the other's time an inference takes, as text."""
     if other is None:
         return "-"
-    own, others = ([float(np.median(times)) for times in c.rounds] for c in (one, other))
+    # Every call is the same work, so a round's fastest is the one that no other process's turn has lengthened.
+    own, others = ([min(times) for times in c.rounds] for c in (one, other))
     ratio = paired_ratio(own, others, [True] * len(own))
     return "-" if ratio is None else f"{ratio.median:.2f}"
 
