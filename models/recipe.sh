@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From data to the shipped models, and to the models that score them: each of those never saw two document types.
+# From data to the shipped model, and to the models that score them: each of those never saw two document types.
 #   models/recipe.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK
 # Each step is skipped where its result exists, so an interrupted run goes on. The shipped files are replaced last.
 set -euo pipefail
@@ -28,12 +28,12 @@ real() { # NAME TYPE...: the real frames without these types
     unet-data prepare "$work/$1" --to "$work/$1-split" --split 92/8/0 --by clip --licence "CC BY-SA 2.5"
 }
 
-tune() { # NAME START PRESET EPOCHS REAL DRAWN...: the last stage, a few hundred real frames among drawn pictures
+tune() { # NAME START EPOCHS REAL DRAWN...: the last stage, a few hundred real frames among drawn pictures
     [ -f "$work/$1.keras" ] && return
     local data=()
-    for _ in 1 2 3 4 5 6 7 8; do data+=(--data "$work/$5-split"); done
-    for drawn in "${@:6}"; do data+=(--data "$work/$drawn-split"); done
-    "${train[@]}" --preset "$3" --epochs "$4" --start "$work/$2.keras" "${data[@]}" --model-out "$work/$1.keras"
+    for _ in 1 2 3 4 5 6 7 8; do data+=(--data "$work/$4-split"); done
+    for drawn in "${@:5}"; do data+=(--data "$work/$drawn-split"); done
+    "${train[@]}" --epochs "$3" --start "$work/$2.keras" "${data[@]}" --model-out "$work/$1.keras"
 }
 
 export_int8() { # NAME
@@ -53,15 +53,10 @@ real fold1 01_alb_id 02_aze_passport
 real fold2 03_esp_id 07_lva_passport
 real fold3 05_fin_id 09_srb_passport
 real all
-for name in fold1 fold2 fold3; do tune "$name" base2 edge 7 "$name" replay negatives; done
-tune unetlite base2 edge 6 all drawn2 replay negatives
-[ -f "$work/nano.keras" ] || "${train[@]}" --preset nano --epochs 8 --data "$work/drawn-split" \
-    --data "$work/drawn2-split" --data "$work/negatives-split" --model-out "$work/nano.keras"
-tune unetlite-nano nano nano 7 all replay negatives
-for name in fold1 fold2 fold3 unetlite unetlite-nano; do export_int8 "$name"; done
+for name in fold1 fold2 fold3; do tune "$name" base2 7 "$name" replay negatives; done
+tune unetlite base2 6 all drawn2 replay negatives
+for name in fold1 fold2 fold3 unetlite; do export_int8 "$name"; done
 
-for name in unetlite unetlite-nano; do
-    cp "$work/$name.keras" "$work/$name.training.json" models/
-    cp "$work/exported/$name.int8.tflite" edge/models/
-done
+cp "$work/unetlite.keras" "$work/unetlite.training.json" models/
+cp "$work/exported/unetlite.int8.tflite" edge/models/
 python benchmarks/curve.py "$work/base.logs" "$work/base2.logs" "$work/unetlite.logs"
