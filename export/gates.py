@@ -18,9 +18,9 @@ from unetlite.export.agreement import Judged, PictureScore, Score
 # of a network after six epochs int8 disagreed by 0.041 and lost no IoU; of trained ones it disagrees by 0.003 to 0.02.
 AGREEMENT_FACTOR = 10.0
 WORST_PICTURES = 5
-# Whether a quad is found turns on the last digits of the map where sides are faint: a float16 file whose maps differed
-# by 0.0002 lost three of 300 quads and gained none. A coin gives five losses and no gain once in 32 times.
-CHANCE = 0.05
+# Whether a quad is found turns on the last digits of the map where sides are faint. A loss past the budget is forgiven
+# only where a coin would give it in more than one of four tries: five lost and three gained, but not two and none.
+CHANCE = 0.25
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def judge_level(judged: Judged, keras: Score | None, budget: Budget) -> Verdict:
         lost, gained = int((good[0] & ~good[1]).sum()), int((good[1] & ~good[0]).sum())
         points, chance = 100.0 * (lost - gained) / len(quads), chance_of(lost, gained)
         allowed = allowed_points(budget, len(quads))
-        if _above(points, allowed) and (chance < CHANCE or budget.share_points == 0):
+        if _above(points, allowed) and (chance <= CHANCE or budget.share_points == 0):
             one = " (one picture)" if allowed > budget.share_points else ""
             over.append(
                 f"quads of IoU {GOOD_QUAD_IOU:g} and more fall from {good[0].sum()} to {good[1].sum()} of "

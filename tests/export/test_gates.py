@@ -70,14 +70,15 @@ def quads_moved(lost: int, gained: int = 0, count: int = 75, budget: Budget | No
     return verdict([0.9] * count, [0.9] * count, budget, quads=(before + [0.95] * still, after + [0.95] * still))
 
 
-def test_quads_are_rejected_once_they_are_more_than_allowed_and_more_than_chance() -> None:
-    assert quads_moved(4).over == ()
-    assert quads_moved(4).losses.chance == pytest.approx(1 / 16)
-    assert quads_moved(5).over == (
-        "quads of IoU 0.9 and more fall from 75 to 70 of 75, 6.7 points where 1.3 (one picture) are allowed "
-        "(--max-share-loss); 5 lost and 0 gained are no chance",
+def test_one_borderline_quad_of_a_small_set_does_not_fail_a_file_and_two_do() -> None:
+    assert quads_moved(1).over == ()
+    assert quads_moved(1).losses.share_points == pytest.approx(100 / 75)
+    assert quads_moved(2).losses.chance == pytest.approx(1 / 4)
+    assert quads_moved(2).over == (
+        "quads of IoU 0.9 and more fall from 75 to 73 of 75, 2.7 points where 1.3 (one picture) are allowed "
+        "(--max-share-loss); 2 lost and 0 gained are no chance",
     )
-    assert quads_moved(5, budget=Budget(share_points=7)).over == ()
+    assert quads_moved(2, budget=Budget(share_points=7)).over == ()
 
 
 def test_quads_that_fall_and_rise_alike_are_chance_and_one_sided_losses_are_not() -> None:
