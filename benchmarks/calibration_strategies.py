@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import click
 import numpy as np
 from tables import TABLES_FORMAT, markdown, table
 
-from unetlite.vision.cli import Command, overwrite_option, progress, tell
+from unetlite.vision.cli import Command, overwrite_option, tell, watching
 
 HEADINGS = (
     "pictures", "strategy", "IoU loss", "over draws", "worst picture", "agreement", "quad IoU loss", "copies", "spread",
@@ -69,7 +68,7 @@ def main(
         pictures = [pictures[i] for i in np.linspace(0, len(pictures) - 1, limit).round().astype(int)]
     plans = list(itertools.product(sorted(counts), STRATEGIES, range(draws)))
     int8, manifests, segmenters = LEVELS["int8"], {}, {}
-    for plan in _watch("Converting")(plans):
+    for plan in watching("Converting")(plans):
         count, strategy, seed = plan
         manifest = make_manifest(source, network.contract.input, count=count, strategy=strategy, seed=seed)
         if len(manifest.pictures) < count:
@@ -77,7 +76,7 @@ def main(
         content = build(network.keras, int8, network.contract.input, list(representative_pixels(manifest)))
         opened = exporter.open_file(content, int8)
         manifests[plan], segmenters[str(plan)] = manifest, exporter.file_segmenter(*opened, network.contract, int8)
-    compared = exporter.compare_files(network, segmenters, pictures, _watch("Comparing with Keras"))
+    compared = exporter.compare_files(network, segmenters, pictures, watching("Comparing with Keras"))
     assert compared is not None  # there are pictures and files
 
     rows = []
@@ -148,14 +147,6 @@ def note(content: dict[str, Any]) -> str:
         f"any draw. Agreement: IoU with Keras's masks. Copies: pictures left out. Spread: mean brightness of the "
         f"darkest and the lightest picture, of 255."
     )
-
-
-def _watch(label: str) -> Any:
-    def watch(items: Iterable[Any]) -> Iterator[Any]:
-        with progress(items, label) as watched:
-            yield from watched
-
-    return watch
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ that `unet-export --int8` makes is marked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import click
 import numpy as np
 from tables import table, write_tables
 
-from unetlite.vision.cli import Command, overwrite_option, progress
+from unetlite.vision.cli import Command, overwrite_option, watching
 
 HEADINGS = (
     "method", "IoU lost", "worst picture", "masks agree", "error of the map", "quads lost", "gained", "chance",
@@ -75,10 +75,10 @@ def main(
         "channels evened out, biases corrected": lambda: correct_biases(even, few, spec),
     }
     segmenters = {}
-    for name in _watch("Quantizing")(list(methods)):
+    for name in watching("Quantizing")(list(methods)):
         opened = exporter.open_file(methods[name](), int8)
         segmenters[name] = exporter.file_segmenter(*opened, network.contract, int8)
-    compared = exporter.compare_files(network, segmenters, pictures, _watch("Comparing with Keras"))
+    compared = exporter.compare_files(network, segmenters, pictures, watching("Comparing with Keras"))
     assert compared is not None and compared.keras is not None  # there are files and pictures with truth
     rows, figures = [], {}
     for name, judged in compared.levels.items():
@@ -133,11 +133,11 @@ def mse_range(values: np.ndarray, low: float, high: float) -> tuple[float, float
 
 def with_ranges(calibrated: bytes, pixels: Sequence[np.ndarray], spec: Any, choose: Range) -> bytes:
     """A calibrated network with other ranges, from samples of its tensors' values."""
-    from unetlite.export.mixed import read_model, write_model
+    from unetlite.export.model_tables import operations_of, read_model, write_model
 
     model = read_model(calibrated)
     graph = model.subgraphs[0]
-    tensors = [int(node.outputs[0]) for node, name in zip(graph.operators, _names(model), strict=True)
+    tensors = [int(node.outputs[0]) for node, name in zip(graph.operators, operations_of(model), strict=True)
                if name not in LEFT_AS_THEY_ARE]  # fmt: skip
     rng = np.random.default_rng(0)
     samples: dict[int, list[np.ndarray]] = {tensor: [] for tensor in tensors}
@@ -157,11 +157,11 @@ def correct_biases(calibrated: bytes, pixels: Sequence[np.ndarray], spec: Any) -
 
     Source: Nagel et al. (2019), arXiv:1906.04721, section 4.2, measured over pictures.
     """
-    from unetlite.export import mixed
+    from unetlite.export import mixed, model_tables
 
-    source, model = mixed.read_model(calibrated), mixed.read_model(mixed._quantized(calibrated, ()))
-    graph, names = model.subgraphs[0], _names(model)
-    if names != _names(source):
+    source, model = model_tables.read_model(calibrated), model_tables.read_model(mixed._quantized(calibrated, ()))
+    graph, names = model.subgraphs[0], model_tables.operations_of(model)
+    if names != model_tables.operations_of(source):
         raise ValueError("expected the quantizer to keep the order of the operations")
     aimed: dict[int, Any] = {}
     for interpreter in _invoked(calibrated, [_real(picture, spec) for picture in pixels]):
@@ -175,25 +175,17 @@ def correct_biases(calibrated: bytes, pixels: Sequence[np.ndarray], spec: Any) -
         node = graph.operators[place]
         output, bias = graph.tensors[int(node.outputs[0])], graph.tensors[int(node.inputs[2])]
         mean: Any = 0.0
-        for interpreter in _invoked(mixed.write_model(model), [_int8(picture) for picture in pixels]):
+        for interpreter in _invoked(model_tables.write_model(model), [_int8(picture) for picture in pixels]):
             values = interpreter.get_tensor(int(node.outputs[0])).astype(np.float64)
             mean = mean + values.mean(axis=(0, 1, 2)) / len(pixels)
         found = (mean - output.quantization.zeroPoint[0]) * output.quantization.scale[0]
         old = np.frombuffer(bytes(model.buffers[bias.buffer].data), np.int32)
         new = old + np.rint((aimed[place] - found) / bias.quantization.scale).astype(np.int64)
-        buffer = mixed.schema().BufferT()
+        buffer = model_tables.schema().BufferT()
         buffer.data = new.astype(np.int32).view(np.uint8)
         model.buffers.append(buffer)
         bias.buffer = len(model.buffers) - 1
-    return mixed._with_uint8_ends(mixed.write_model(model))
-
-
-def _names(model: Any) -> list[str]:
-    from unetlite.export.mixed import schema
-
-    operations = {value: name for name, value in vars(schema().BuiltinOperator).items() if not name.startswith("_")}
-    codes = [operations[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
-    return [codes[node.opcodeIndex] for node in model.subgraphs[0].operators]
+    return mixed._with_uint8_ends(model_tables.write_model(model))
 
 
 def _real(picture: np.ndarray, spec: Any) -> np.ndarray:
@@ -216,14 +208,6 @@ def _invoked(content: bytes, inputs: Sequence[np.ndarray]) -> Iterator[Any]:
         interpreter.set_tensor(given, fed)
         interpreter.invoke()
         yield interpreter
-
-
-def _watch(label: str) -> Any:
-    def watch(items: Iterable[Any]) -> Iterator[Any]:
-        with progress(items, label) as watched:
-            yield from watched
-
-    return watch
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from unetlite.vision.cli import SIZE, Command, overwrite_option, progress, tell
+from unetlite.vision.cli import SIZE, Command, overwrite_option, tell, watching
 
 
 @click.command(cls=Command)
@@ -48,11 +48,8 @@ def main(
     if not input_range[0] < input_range[1]:
         raise click.BadParameter(f"expected LOW below HIGH, got {input_range}", param_hint="--input-range")
 
-    def watch(candidates):  # type: ignore[no-untyped-def]
-        with progress(candidates, "Reading pictures") as watched:
-            yield from watched
-
     spec = InputSpec(size_wh, input_range, fit)
+    watch = watching("Reading pictures")
     manifest = make_manifest(source, spec, count=count, strategy=strategy, seed=seed, watch=watch)
     if manifest.copies_left_out:
         tell(f"{manifest.copies_left_out} pictures left out: copies of others, by bytes or by looks.")

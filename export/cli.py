@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from unetlite.vision.cli import Command, overwrite_option, progress, tell
+from unetlite.vision.cli import Command, overwrite_option, tell, watching
 
 NOT_ALL = 3  # exit status where a level was refused or rejected and the others were written
 
@@ -127,7 +127,7 @@ def main(
         keep_float=wish,
         rank_layers=sensitivity,
     )
-    outcome = export_model(request, tell, _watch)
+    outcome = export_model(request, tell, watching)
     written = write_files(outcome.network, outcome.exports, folder, overwrite=overwrite)
     manifest = outcome.facts.manifest
     if manifest_path is not None and manifest is not None:
@@ -217,11 +217,3 @@ def _read_labels(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ContractError(f"{path}: expected class names, one a line: {error.strerror}; check --labels") from error
-
-
-def _watch(label: str) -> Any:
-    def watch(items: Iterable[Any]) -> Iterator[Any]:
-        with progress(items, label) as watched:
-            yield from watched
-
-    return watch

@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from unetlite.export.mixed import read_model, schema, write_model
+from unetlite.export.model_tables import (
+    is_stored,
+    operations_of,
+    read_model,
+    schema,
+    stored_values,
+    write_model,
+)
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.preprocess import to_real
 
@@ -48,12 +55,12 @@ def equalize(calibrated: bytes, spec: InputSpec, pixels: Sequence[np.ndarray]) -
     for first, second in pairs:
         between = int(first.outputs[0])
         low, high = ranges[between]
-        weights = _values(model, int(second.inputs[1]))  # (out, 1, 1, in)
+        weights = stored_values(model, int(second.inputs[1]))  # (out, 1, 1, in)
         reach = np.maximum(np.maximum(-low, high), 1e-9)
         ratio = np.sqrt(reach / np.maximum(np.abs(weights).max(axis=(0, 1, 2)), 1e-9))
         ratio = np.maximum(ratio / ratio.max(), _LEAST)
-        _set_input(model, first, 1, _values(model, int(first.inputs[1])) / ratio)
-        _set_input(model, first, 2, _values(model, int(first.inputs[2])) / ratio)
+        _set_input(model, first, 1, stored_values(model, int(first.inputs[1])) / ratio)
+        _set_input(model, first, 2, stored_values(model, int(first.inputs[2])) / ratio)
         _set_input(model, second, 1, weights * ratio)
         limits = graph.tensors[between].quantization
         limits.min = np.array([(low / ratio).min()], np.float32)
@@ -63,21 +70,21 @@ def equalize(calibrated: bytes, spec: InputSpec, pixels: Sequence[np.ndarray]) -
 
 def _pairs(model: Any) -> list[tuple[Any, Any]]:
     """Depthwise convolutions without an activation, each with the convolution that alone reads it."""
-    kinds, graph = schema().BuiltinOperator, model.subgraphs[0]
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    graph = model.subgraphs[0]
     readers = Counter(int(tensor) for node in graph.operators for tensor in node.inputs)
     readers.update(int(tensor) for tensor in graph.outputs)
-    by_input = {int(node.inputs[0]): node for node in graph.operators}
+    steps = list(zip(graph.operators, operations_of(model), strict=True))
+    by_input = {int(node.inputs[0]): (node, operation) for node, operation in steps}
     found = []
-    for node in graph.operators:
-        if codes[node.opcodeIndex] != kinds.DEPTHWISE_CONV_2D or node.builtinOptions.fusedActivationFunction:
+    for node, operation in steps:
+        if operation != "DEPTHWISE_CONV_2D" or node.builtinOptions.fusedActivationFunction:
             continue
-        after = by_input.get(int(node.outputs[0]))
-        if after is None or readers[int(node.outputs[0])] > 1 or codes[after.opcodeIndex] != kinds.CONV_2D:
+        after, reader = by_input.get(int(node.outputs[0]), (None, None))
+        if after is None or readers[int(node.outputs[0])] > 1 or reader != "CONV_2D":
             continue
         channels = graph.tensors[int(node.outputs[0])].shape[-1]
         constants = [*map(int, node.inputs[1:3]), int(after.inputs[1])]
-        known = len(constants) == 3 and all(model.buffers[graph.tensors[i].buffer].data is not None for i in constants)
+        known = len(constants) == 3 and all(is_stored(model, tensor) for tensor in constants)
         if known and graph.tensors[constants[2]].shape[-1] == channels:  # fewer in a grouped convolution
             found.append((node, after))
     return found
@@ -111,12 +118,6 @@ def open_with_all_tensors(content: bytes) -> Any:
     )
     interpreter.allocate_tensors()
     return interpreter
-
-
-def _values(model: Any, tensor: int) -> np.ndarray:
-    """A constant tensor's values, float32."""
-    found = model.subgraphs[0].tensors[tensor]
-    return np.frombuffer(bytes(model.buffers[found.buffer].data), np.float32).reshape(found.shape)
 
 
 def _set_input(model: Any, node: Any, place: int, values: np.ndarray) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from unetlite.export.convert import make_converter, run_converter
 from unetlite.export.levels import LEVELS
+from unetlite.export.model_tables import operations_of, read_model, schema, write_model
 from unetlite.export.quiet import hushed
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.errors import ExportError, SettingsError
@@ -71,12 +72,9 @@ def layers_of(calibrated: bytes) -> tuple[Layer, ...]:
     """The layers of a calibrated network in order of execution."""
     model = read_model(calibrated)
     graph = model.subgraphs[0]
-    operations = {value: name for name, value in vars(schema().BuiltinOperator).items() if not name.startswith("_")}
     seen: Counter[str] = Counter()
     layers = []
-    for node in graph.operators:
-        code = model.operatorCodes[node.opcodeIndex]
-        operation = operations[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    for node, operation in zip(graph.operators, operations_of(model), strict=True):
         kind = KINDS.get(operation, operation.lower().replace("_", "-"))
         seen[kind] += 1
         tensor = graph.tensors[node.outputs[0]]
@@ -176,25 +174,3 @@ def _with_uint8_ends(content: bytes) -> bytes:
     for signature in model.signatureDefs or []:
         signature.inputs[0].tensorIndex, signature.outputs[0].tensorIndex = first, last
     return write_model(model)
-
-
-def read_model(content: bytes) -> Any:
-    """A flatbuffer's tables as objects that can be changed."""
-    tables = schema()
-    return tables.ModelT.InitFromObj(tables.Model.GetRootAsModel(content, 0))
-
-
-def write_model(model: Any) -> bytes:
-    """The bytes of what `read_model` gave."""
-    import flatbuffers
-
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def schema() -> Any:
-    """TFLite's flatbuffer classes."""
-    from ai_edge_litert import schema_py_generated
-
-    return schema_py_generated

@@ -14,6 +14,7 @@ from typing import Any
 
 from unetlite.edge.delegation import divide_ops
 from unetlite.edge.runtime import load_runtime, make_interpreter
+from unetlite.export.model_tables import is_stored, read_model, write_model
 from unetlite.export.quiet import hushed
 from unetlite.export.timing import invoke_ms
 
@@ -104,17 +105,14 @@ def cut_out(content: bytes, numbers: Collection[int]) -> bytes:
         A model whose inputs are what these operations take from others, and whose outputs what others, or the
         caller, take from them.
     """
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    model = read_model(content)
     graph = model.subgraphs[0]
     inside = [graph.operators[number] for number in sorted(numbers)]
     outside = [node for number, node in enumerate(graph.operators) if number not in set(numbers)]
     made = [int(tensor) for node in inside for tensor in node.outputs]
     used = {int(tensor) for node in inside for tensor in node.inputs if tensor >= 0}
     wanted = {int(tensor) for node in outside for tensor in node.inputs} | set(map(int, graph.outputs))
-    constant = {i for i, tensor in enumerate(graph.tensors) if _is_stored(model.buffers[tensor.buffer])}
+    constant = {i for i in range(len(graph.tensors)) if is_stored(model, i)}
     graph.operators = inside
     graph.inputs = sorted(used - set(made) - constant)
     graph.outputs = [tensor for tensor in made if tensor in wanted]
@@ -127,13 +125,7 @@ def cut_out(content: bytes, numbers: Collection[int]) -> bytes:
             if tensor.buffer not in stored:
                 model.buffers[tensor.buffer].data = None
             tensor.shape, tensor.shapeSignature, tensor.quantization = [], None, None
-    builder = flatbuffers.Builder(1 << 16)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def _is_stored(buffer: Any) -> bool:
-    return buffer.data is not None and len(buffer.data) > 0
+    return write_model(model)
 
 
 def _undelegated(content: bytes) -> Any:

@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from unetlite.export.mixed import read_model, schema, write_model
+from unetlite.export.model_tables import (
+    is_stored,
+    operations_of,
+    read_model,
+    schema,
+    stored_values,
+    write_model,
+)
 
 _OUTPUT_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0, "FULLY_CONNECTED": 0}
 
@@ -25,15 +32,14 @@ def store_weights_as_int8(content: bytes) -> bytes:
     """
     tables, model = schema(), read_model(content)
     graph = model.subgraphs[0]
-    axes = {getattr(tables.BuiltinOperator, name): axis for name, axis in _OUTPUT_AXIS.items()}
-    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    operations = operations_of(model)
     opening = tables.OperatorCodeT()
     opening.builtinCode = opening.deprecatedBuiltinCode = tables.BuiltinOperator.DEQUANTIZE
     opening.version = 5  # the first with a scale for each channel
     model.operatorCodes.append(opening)
     opened: dict[int, Any] = {}
-    for node in graph.operators:
-        axis, weights = axes.get(codes[node.opcodeIndex]), int(node.inputs[1]) if len(node.inputs) > 1 else -1
+    for node, operation in zip(graph.operators, operations, strict=True):
+        axis, weights = _OUTPUT_AXIS.get(operation), int(node.inputs[1]) if len(node.inputs) > 1 else -1
         if axis is None or weights in opened or not _is_float_constant(model, weights):
             continue
         opened[weights] = tables.OperatorT()
@@ -49,15 +55,14 @@ def store_weights_as_int8(content: bytes) -> bytes:
 
 
 def _is_float_constant(model: Any, tensor: int) -> bool:
-    found = model.subgraphs[0].tensors[tensor]
-    return found.type == schema().TensorType.FLOAT32 and model.buffers[found.buffer].data is not None
+    return model.subgraphs[0].tensors[tensor].type == schema().TensorType.FLOAT32 and is_stored(model, tensor)
 
 
 def _int8_twin(model: Any, tensor: int, axis: int) -> int:
     """The number of a new constant with the same values in int8."""
     tables, graph = schema(), model.subgraphs[0]
     old = graph.tensors[tensor]
-    values = np.frombuffer(bytes(model.buffers[old.buffer].data), np.float32).reshape(old.shape)
+    values = stored_values(model, tensor)
     others = tuple(other for other in range(values.ndim) if other != axis)
     scale = np.maximum(np.abs(values).max(axis=others, keepdims=True) / 127.0, 1e-12).astype(np.float32)
     buffer, twin = tables.BufferT(), tables.TensorT()

@@ -53,6 +53,16 @@ def progress(items: Any, label: str, length: int | None = None) -> Any:
     return click.progressbar(items, label=label, length=length, file=sys.stderr, show_pos=True)
 
 
+def watching(label: str) -> Any:
+    """A function that hands items on one by one under a `progress` bar of this label."""
+
+    def watch(items: Any) -> Any:
+        with progress(items, label) as watched:
+            yield from watched
+
+    return watch
+
+
 class _Quiet:
     """Stands in for click's progress bar where there is no terminal to draw it on."""
 

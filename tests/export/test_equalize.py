@@ -14,7 +14,8 @@ from unetlite.export.convert import convert
 from unetlite.export.equalize import equalize
 from unetlite.export.keras_model import fixed_batch
 from unetlite.export.levels import LEVELS
-from unetlite.export.mixed import calibrate, layers_of, quantize, read_model
+from unetlite.export.mixed import calibrate, layers_of, quantize
+from unetlite.export.model_tables import read_model
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.preprocess import to_real
 
