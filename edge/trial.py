@@ -62,23 +62,16 @@ def try_model(content: bytes, where: str, runtime: str, why: str) -> None:
 
 def main() -> None:
     """Load the model on stdin and run it once on zeros; exit status 0, or 1 and the reason on stdout."""
-    import resource
-    import time
-    from pathlib import Path
-
     import numpy as np
 
     from unetlite.edge.runtime import load_runtime
+    from unetlite.vision.limits import limit_process
 
     interpreter_class: Any = load_runtime(sys.argv[1])[0]
     sys.stdout.buffer.write(_READY)
     sys.stdout.buffer.flush()
     content = sys.stdin.buffer.read()
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + TRIAL_BYTES, used + TRIAL_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    busy = int(time.process_time()) + TRIAL_SECONDS
-    resource.setrlimit(resource.RLIMIT_CPU, (busy, busy + 1))
+    limit_process(more_bytes=TRIAL_BYTES, more_seconds=TRIAL_SECONDS)
     try:
         interpreter = interpreter_class(model_content=content, num_threads=1)
         interpreter.allocate_tensors()

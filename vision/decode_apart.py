@@ -57,15 +57,10 @@ def decode_apart(content: bytes, flags: int, where: str) -> np.ndarray | None:
 def main() -> None:
     """Decode what is on stdin; on stdout shape and type in one line, then the pixels."""
     import os
-    import resource
-    import time
-    from pathlib import Path
 
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MAX_BYTES, used + MAX_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    busy = int(time.process_time()) + MAX_SECONDS
-    resource.setrlimit(resource.RLIMIT_CPU, (busy, busy + 1))
+    from unetlite.vision.limits import limit_process
+
+    limit_process(more_bytes=MAX_BYTES, more_seconds=MAX_SECONDS)
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # decoders print
     try:
