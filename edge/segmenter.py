@@ -18,7 +18,7 @@ from unetlite.edge.model_contract import Overrides
 from unetlite.edge.network import Answer, check_sha256, load_tflite
 from unetlite.edge.runtime import RuntimeInfo
 from unetlite.vision.contract import Contract, OutputSpec
-from unetlite.vision.document import Finding, document_probability, locate_document, plain_document
+from unetlite.vision.document import Finding, contested_document, document_probability, locate_document, plain_document
 from unetlite.vision.errors import ModelError
 from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region
@@ -155,7 +155,7 @@ class Segmenter:
             return plain
         view = closer_view(largest_region(probability, output.threshold), placement)
         if view is None:
-            return locate_document(image, probability, placement, output)
+            return contested_document(image, probability, placement, output)
         pixels, fitted = preprocess(view.of(image), self.contract.input)
         self.network.feed(pixels)
         self.network.invoke()

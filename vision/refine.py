@@ -274,25 +274,24 @@ def _with_side(sides: np.ndarray, side: int, lines: np.ndarray) -> tuple[np.ndar
     """(L, 4, 2) the quads that each line in the place of a side makes, and (L,) whether they are convex."""
     tried = np.repeat(sides[None], len(lines), axis=0)
     tried[:, side] = lines
-    start, along = tried[:, :, 0], tried[:, :, 1] - tried[:, :, 0]
-    before, before_along = start[:, BEFORE], along[:, BEFORE]
-    turns = _cross(before_along, along)
-    shares = _cross(start - before, along) / np.where(np.abs(turns) < 1e-9, 1e-9, turns)
-    quads = before + before_along * shares[..., None]
-    edges = quads[:, NEXT] - quads
-    return quads, ((turns > 0) & (_cross(edges[:, BEFORE], edges) > 0)).all(axis=1)
+    return _corners(tried)
 
 
 def _meetings(sides: np.ndarray) -> np.ndarray | None:
     """(4, 2) where each side meets the one before it; None where that is no convex shape, clockwise as seen."""
-    start, along = sides[:, 0], sides[:, 1] - sides[:, 0]
-    before, before_along = start[BEFORE], along[BEFORE]
+    corners, convex = _corners(sides)
+    return corners if convex else None
+
+
+def _corners(sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(..., 4, 2) where each side of (..., 4, 2, 2) meets the one before it, and (...) whether that is convex."""
+    start, along = sides[..., 0, :], sides[..., 1, :] - sides[..., 0, :]
+    before, before_along = start[..., BEFORE, :], along[..., BEFORE, :]
     turns = _cross(before_along, along)
-    if (turns <= 0).any():
-        return None
-    corners = before + before_along * (_cross(start - before, along) / turns)[:, None]
-    along = corners[NEXT] - corners
-    return corners if (_cross(along[BEFORE], along) > 0).all() else None
+    shares = _cross(start - before, along) / np.where(np.abs(turns) < 1e-9, 1e-9, turns)
+    quads = before + before_along * shares[..., None]
+    edges = quads[..., NEXT, :] - quads
+    return quads, ((turns > 0) & (_cross(edges[..., BEFORE, :], edges) > 0)).all(axis=-1)
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
