@@ -6,7 +6,6 @@ manifest is the whole set's and names its shard.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -18,7 +17,7 @@ from typing import Any
 from unetlite.training.data import prepare
 from unetlite.training.synthesis import generator
 from unetlite.vision.errors import DatasetError, OutputError, SettingsError
-from unetlite.vision.files import write_json
+from unetlite.vision.files import read_json, write_json
 from unetlite.vision.shard import Shard, check_complete, owns, parse_shard
 
 SYNTHESIS = "synthesis.json"
@@ -98,7 +97,7 @@ def _manifest_name(part: Path) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: expected the manifest of a part, got {error}; make the part again") from error
     if not isinstance(content, dict):

@@ -5,12 +5,12 @@ Stands apart because no number tells whether pictures look real.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from unetlite.vision.files import read_json
 from unetlite.vision.image import read_image, write_image
 
 _CELL = 224
@@ -33,7 +33,7 @@ def write_contact_sheet(directory: Path, triples: list[tuple[Path, Path, Path]])
 
 def _cell(image_path: Path, truth_path: Path) -> np.ndarray:
     image = read_image(image_path)
-    quad = json.loads(truth_path.read_text("utf-8"))["quad"]
+    quad = read_json(truth_path)["quad"]
     factor = _CELL / max(image.shape[:2])
     small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     if quad is not None:
