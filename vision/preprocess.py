@@ -16,6 +16,9 @@ from unetlite.vision.image import RgbImage
 # Pixels between the samples that stand for an area, each the mean of two. A frame of 1920x1080 pixels is 3.75 pixels
 # to a sample at 256: reading it dearer costs more than the whole network. Lenses and JPEG leave little that is finer.
 _FARTHEST_SAMPLES = 4.0
+# Interpolation must round alike on every device. OpenCV's exact one does, at over twice the cost of the common one,
+# which arm64's wheels from 4.12 on hand to KleidiCV where columns shrink to more than a third: those differ by a level.
+_ALIKE_FROM = 3.2  # columns to a sample
 LETTERBOX_GREY = 114  # neither card nor shadow; the value Ultralytics pads with
 
 
@@ -133,7 +136,7 @@ def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:
 def _resized(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     width, height = size_wh
     if width > image.shape[1] or height > image.shape[0]:
-        return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR)
+        return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR_EXACT)
     # OpenCV averages 2x2 blocks and interpolates in vector instructions, areas of a broken size one by one.
     while max(_ratios(image, size_wh)) > 2 * _FARTHEST_SAMPLES and min(_ratios(image, size_wh)) >= 4:
         if (image.shape[0] | image.shape[1]) & 1:
@@ -143,7 +146,9 @@ def _resized(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     if min(ratios) < 2 or max(ratios) > 2 * _FARTHEST_SAMPLES:
         return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
     # An area as the mean of two interpolated samples along each axis.
-    return _halved(cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_LINEAR))
+    alike = image.shape[1] >= _ALIKE_FROM * 2 * width
+    linear = cv2.INTER_LINEAR if alike else cv2.INTER_LINEAR_EXACT
+    return _halved(cv2.resize(image, (2 * width, 2 * height), interpolation=linear))
 
 
 def _ratios(image: np.ndarray, size_wh: tuple[int, int]) -> tuple[float, float]:

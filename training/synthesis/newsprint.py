@@ -24,7 +24,7 @@ def newsprint(rng: np.random.Generator, side: int) -> np.ndarray:
     columns = int(rng.integers(2, 6))
     stop = side / columns
     font = pick(rng, lettering.FONTS)
-    strips = _text_strips(rng, int(stop * 0.92), int(np.ceil(leading)), size, ink, as_colour(paper), font)
+    strips = text_strips(rng, int(stop * 0.92), int(np.ceil(leading)), size, ink, as_colour(paper), font)
     for column in range(columns):
         y = rng.uniform(0, leading)
         left = int(column * stop + stop * 0.04)
@@ -32,7 +32,7 @@ def newsprint(rng: np.random.Generator, side: int) -> np.ndarray:
             event = rng.random()
             if event < 0.025:
                 tall = int(rng.uniform(0.1, 0.3) * side)
-                _paste(canvas, _picture(rng, (tall, int(stop * 0.92))), left, int(y))
+                paste(canvas, printed_picture(rng, (tall, int(stop * 0.92))), left, int(y))
                 y += tall + leading
             elif event < 0.06:
                 big = size * rng.uniform(1.8, 5)
@@ -53,17 +53,17 @@ def newsprint(rng: np.random.Generator, side: int) -> np.ndarray:
                 )
                 y += tall
             else:
-                _paste(canvas, strips[int(rng.integers(len(strips)))], left, int(y))
+                paste(canvas, strips[int(rng.integers(len(strips)))], left, int(y))
                 y += leading
     return canvas
 
 
-def _paste(canvas: np.ndarray, patch: np.ndarray, left: int, top: int) -> None:
+def paste(canvas: np.ndarray, patch: np.ndarray, left: int, top: int) -> None:
     room = canvas[top : top + patch.shape[0], left : left + patch.shape[1]]
     room[...] = patch[: room.shape[0], : room.shape[1]]
 
 
-def _text_strips(
+def text_strips(
     rng: np.random.Generator,
     width: int,
     height: int,
@@ -89,7 +89,7 @@ def _text_strips(
     return strips
 
 
-def _picture(rng: np.random.Generator, shape_hw: tuple[int, int]) -> np.ndarray:
+def printed_picture(rng: np.random.Generator, shape_hw: tuple[int, int]) -> np.ndarray:
     """Something like a printed photograph."""
     colours = np.stack(
         [hsv_colour(rng.random(), rng.uniform(0, 0.7), rng.uniform(0.08, 1.0)) for _ in range(4)]

@@ -26,6 +26,7 @@ from unetlite.training.synthesis.layers import (
     warp_flat,
 )
 from unetlite.training.synthesis.lights import apply_light
+from unetlite.training.synthesis.newspapers import lay_newspapers
 from unetlite.training.synthesis.objects import draw_objects
 from unetlite.training.synthesis.poses import Pose, PosePriors, draw_pose
 from unetlite.training.synthesis.randomness import chance, pick_weighted
@@ -63,6 +64,8 @@ def draw_document_scene(
     kind = pick_weighted(rng, {"cut-copy": 0.26, "uncut-copy": 0.22, "original": 0.52})
     held = kind != "uncut-copy" and chance(rng, 0.16)
     canvas = _background(rng, size_wh, pose, source, held=held)
+    if not held and chance(rng, 0.12 if kind == "original" else 0.45):
+        lay_newspapers(rng, canvas, pose.plane, source, float(rng.integers(4)) * np.pi / 2)
     if not held:
         _lay_distractors(rng, canvas, pose, source, face)
     if kind == "uncut-copy":
@@ -103,6 +106,8 @@ def draw_negative_scene(
         image = take_picture(rng, photograph)
         return Scene(image, np.zeros(size_wh[::-1], bool), None, None, "negative", False)
     canvas = _background(rng, size_wh, pose, source, held=chance(rng, 0.2))
+    if chance(rng, 0.2):
+        lay_newspapers(rng, canvas, pose.plane, source, rng.uniform(0, 6.28))
     if chance(rng, 0.8):
         for number in range(int(rng.integers(1, 5))):
             reach = 25.0 if number == 0 else 110.0
