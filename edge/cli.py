@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from unetlite.edge.options import PATH, model_options, models_option
+from unetlite.edge.options import PATH, model_options, models_option, require_sha256_option
 from unetlite.edge.remote.cli import benchmark_remote
 from unetlite.vision.cli import SHARD, Command, Group, overwrite_option, progress, tell
 
@@ -34,7 +34,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 @click.option("--threads", type=click.IntRange(1, 64), default=1, help="Threads of the interpreter.")
 @model_options
 @click.option("--threshold", type=float, help="Probability from which on a pixel is document, likewise.")
-@click.option("--require-sha256", metavar="HEX", help="Refuse a model file of another SHA-256 than this.")
+@require_sha256_option
 @overwrite_option
 @click.pass_context
 def infer(

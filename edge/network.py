@@ -6,7 +6,6 @@ Stands apart because the bytes' way in and out (quantized or not, uint8 or int8)
 from __future__ import annotations
 
 import hashlib
-import hmac
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +110,7 @@ def load_tflite(
 def check_sha256(content: bytes, required: str, where: str) -> None:
     """Pass bytes whose SHA-256 is the hex digest that is required. Raises ModelError."""
     found = hashlib.sha256(content).hexdigest()
-    if not hmac.compare_digest(found, required.strip().lower()):
+    if found != required.strip().lower():
         raise ModelError(
             f"{where}: expected the model of SHA-256 {required}, got {found}; the file was changed or is another one: "
             f"copy it again, and compare with the sha256 in its NAME.export.json"

@@ -21,6 +21,9 @@ models_option = click.option(
     multiple=True,
     help="A file or a shipped model's name; repeat for several.  [default: unetlite]",
 )
+require_sha256_option = click.option(
+    "--require-sha256", metavar="HEX", help="Refuse a model file of another SHA-256 than this."
+)
 
 
 def model_options(command: _F) -> _F:

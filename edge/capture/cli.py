@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from unetlite.edge.cli import PATH, _load, model_options
+from unetlite.edge.cli import _load
+from unetlite.edge.options import PATH, model_options, require_sha256_option
 from unetlite.vision.cli import SIZE, Command, overwrite_option, tell
 
 
@@ -32,6 +33,7 @@ _CAMERA_HELP = "picamera2, 0, /dev/video0, a video, a folder of pictures, or a U
 @click.option("--every-frame", is_flag=True, help="Of files: look at each frame instead of keeping their pace.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, help="Threads of the interpreter.")
 @model_options
+@require_sha256_option
 @click.pass_context
 def main(
     context: click.Context,
@@ -144,6 +146,7 @@ def capture_line(saved: Any, record: Any) -> str:
 @click.option("--serve", metavar="HOST:PORT", help="Show a page with the live picture, such as 127.0.0.1:8080.")
 @click.option("--size", type=SIZE, help="Camera's picture, such as 1920x1080; default: the camera's own choice.")
 @click.option("--model", type=PATH, help="A .tflite file; default: the model that ships with unetlite.")
+@require_sha256_option
 @click.option("--user", help="Who runs it and owns the captures; default: you, also behind sudo.")
 @click.option("--unit", type=PATH, default="/etc/systemd/system/unet-capture.service", help="systemd's file.")
 @click.option("--config", type=PATH, default="/etc/unetlite/capture.toml", help="Settings; kept where they exist.")
@@ -154,6 +157,7 @@ def install_service_command(
     serve: str | None,
     size: tuple[int, int] | None,
     model: Path | None,
+    require_sha256: str | None,
     user: str | None,
     unit: Path,
     config: Path,
@@ -163,7 +167,7 @@ def install_service_command(
     from unetlite.edge.capture.address import parse_address
     from unetlite.edge.capture.camera import back_end_of
     from unetlite.edge.capture.service import Service, default_user, install_service
-    from unetlite.edge.segmenter import load_segmenter
+    from unetlite.edge.segmenter import chosen_model, load_segmenter
 
     back_end = back_end_of(camera)
     options = ["--camera", str(Path(camera).absolute()) if back_end == "file" else camera]
@@ -172,9 +176,12 @@ def install_service_command(
         options += ["--serve", serve]
     if size is not None:
         options += ["--size", f"{size[0]}x{size[1]}"]
+    if model is not None or require_sha256 is not None:
+        load_segmenter(chosen_model(model), require_sha256=require_sha256)
     if model is not None:
-        load_segmenter(model)
         options += ["--model", str(model.absolute())]
+    if require_sha256 is not None:
+        options += ["--require-sha256", require_sha256]
     service = Service(tuple(options), folder, user or default_user(), unit, config)
     for path in install_service(service, overwrite=overwrite):
         click.echo(f"{path}   {path.stat().st_size} bytes")

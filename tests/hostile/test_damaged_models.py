@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from unetlite.edge.capture.cli import main as capture
 from unetlite.edge.cli import infer
 from unetlite.edge.runtime import make_interpreter
 from unetlite.edge.segmenter import load_segmenter, shipped_model
@@ -140,6 +141,10 @@ def test_a_required_hash_lets_its_own_model_pass_and_no_other(tmp_path):
     assert refused.exit_code == 1
     assert f"expected the model of SHA-256 {'0' * 64}, got {right}" in refused.stderr
     assert "Traceback" not in refused.output
+    watching = ["--camera", "synthetic:1", "--to", str(tmp_path / "captures"), "--require-sha256", "0" * 64]
+    refused = CliRunner().invoke(capture, watching)
+    assert refused.exit_code == 1
+    assert "expected the model of SHA-256" in refused.stderr
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

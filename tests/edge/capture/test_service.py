@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import shutil
@@ -21,6 +22,7 @@ from unetlite.edge.capture.cli import main
 from unetlite.edge.capture.config import CaptureConfig, read_config
 from unetlite.edge.capture.notify import Notifier
 from unetlite.edge.capture.service import Service, config_text, default_user, install_service, unit_text
+from unetlite.edge.segmenter import shipped_model
 from unetlite.vision.errors import OutputError, SettingsError
 
 USER = pwd.getpwuid(os.getuid()).pw_name
@@ -169,6 +171,18 @@ def test_the_command_writes_and_says_what_to_do_next(tmp_path: Path) -> None:
     ]
     assert "sudo systemctl enable --now u.service" in result.stderr
     assert "--camera 0 --serve 127.0.0.1:8080" in entries((tmp_path / "u.service").read_text(), "ExecStart")[0]
+
+
+def test_a_required_hash_is_checked_at_once_and_whenever_the_service_starts(tmp_path: Path) -> None:
+    where = ["--unit", str(tmp_path / "u.service"), "--config", str(tmp_path / "c.toml"), "--user", USER]
+    options = ["install-service", "--camera", "0", "--to", str(tmp_path / "captures"), *where, "--require-sha256"]
+    refused = CliRunner().invoke(main, [*options, "0" * 64])
+    assert refused.exit_code == 1
+    assert f"expected the model of SHA-256 {'0' * 64}" in refused.stderr
+    assert not list(tmp_path.iterdir())
+    right = hashlib.sha256(shipped_model().read_bytes()).hexdigest()
+    assert CliRunner().invoke(main, [*options, right]).exit_code == 0
+    assert f"--require-sha256 {right}" in entries((tmp_path / "u.service").read_text(), "ExecStart")[0]
 
 
 def test_wrong_options_are_refused_before_anything_is_written(tmp_path: Path) -> None:
