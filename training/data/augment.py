@@ -31,6 +31,9 @@ def _move(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tupl
         image, mask = image[:, ::-1], mask[:, ::-1]
     if rng.random() < 0.25:
         image, mask = image[::-1], mask[::-1]
+    if rng.random() < 0.35 and mask.shape[0] == mask.shape[1]:
+        # Of a stretched picture that is just what the camera gives when it is held the other way.
+        image, mask = np.rot90(image), np.rot90(mask)
     if rng.random() < 0.15:
         return np.ascontiguousarray(image), np.ascontiguousarray(mask)
     height, width = mask.shape
