@@ -61,6 +61,12 @@ def score(segmenter: Segmenter, image: RgbImage, truth: Quad) -> dict[str, float
     }
 
 
+def turned(image: RgbImage, truth: Quad) -> tuple[RgbImage, Quad]:
+    """The picture and its truth as a camera held the other way gives them: turned by a quarter, clockwise."""
+    x, y = truth.T
+    return np.ascontiguousarray(np.rot90(image, -1)), as_quad(np.stack([image.shape[0] - 1 - y, x], axis=1))
+
+
 def condition(row: dict[str, str]) -> str:
     return "occluders" if row["occluders"] == "1" else "cut" if row["cut"] == "1" else "uncut"
 
@@ -105,6 +111,7 @@ def main(
     with open(frames / "conditions.tsv", newline="") as file:
         conditions = {row["image"]: condition(row) for row in csv.DictReader(file, delimiter="\t")}
     unseen: list[dict[str, Any]] = []
+    unseen_turned: list[dict[str, Any]] = []
     trained_on: dict[str, list[dict[str, Any]]] = {name: [] for name in shipped}
     for sample in find_samples(frames):
         truth = read_quad(sample.polygon)
@@ -114,7 +121,9 @@ def main(
         name = sample.image.relative_to(frames).as_posix()
         known = {"image": name, "type": sample.document, "condition": conditions[name]}
         if sample.document in of_type:
-            unseen.append({**known, **score(of_type[sample.document], image, truth)})
+            segmenter = of_type[sample.document]
+            unseen.append({**known, **score(segmenter, image, truth)})
+            unseen_turned.append({**known, **score(segmenter, *turned(image, truth))})
         for model, segmenter in shipped.items():
             trained_on[model].append({**known, **score(segmenter, image, truth)})
 
@@ -133,6 +142,9 @@ def main(
         tables.append(
             table("The same, by type", columns, [[name, *summary(per_type[name])] for name in sorted(per_type)])
         )
+        per_condition = grouped(unseen_turned, "condition")
+        lines = [[name, *summary(per_condition[name])] for name in CONDITIONS if name in per_condition]
+        tables.append(table("The same, each frame turned by a quarter", columns, lines))
     for model, rows in trained_on.items():
         per_condition = grouped(rows, "condition")
         lines = [[name, *summary(per_condition[name])] for name in CONDITIONS if name in per_condition]
@@ -145,6 +157,7 @@ def main(
         data=f"DLC-2021 development frames ({len(unseen)} by models that never saw their type), int8 models",
         command="benchmarks/accuracy.py",
         images=unseen,
+        images_turned=unseen_turned,
         shipped=trained_on,
     )
 

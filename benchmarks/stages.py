@@ -2,10 +2,11 @@
 
     python benchmarks/stages.py DATA [--model MODEL.tflite]
 
-DATA is a data set of real frames, brought to a camera's size. `postprocess` is all that comes after the network:
-a quad in its map, laid on the picture's edges; where the map leaves doubt several quads are tried. The stages take
-turns on each frame, so that whatever else the machine does falls on all of them alike; of each frame's stage the best
-of the rounds counts. One thread each, as a Raspberry Pi that also captures would give.
+DATA is a data set of real frames, brought to a camera's size; standing ones are turned to lie, as a camera's do.
+`postprocess` is all that comes after the network: a quad in its map, laid on the picture's edges; where the map leaves
+doubt several quads are tried. The stages take turns on each frame, so that whatever else the machine does falls on all
+of them alike; of each frame's stage the best of the rounds counts. One thread each, as a Raspberry Pi that also
+captures would give.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ def main(data: Path, model: Path | None, to: Path) -> None:
 
 
 def as_frame(image: np.ndarray) -> np.ndarray:
-    """A picture at a camera's size, standing or lying as it is: (1080, 1920, 3) or (1920, 1080, 3) uint8."""
-    size_wh = FRAME_WH if image.shape[1] >= image.shape[0] else FRAME_WH[::-1]
-    return cv2.resize(image, size_wh, interpolation=cv2.INTER_CUBIC)
+    """A picture at a camera's size, lying: (1080, 1920, 3) uint8."""
+    lying = image if image.shape[1] >= image.shape[0] else cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE)
+    return cv2.resize(lying, FRAME_WH, interpolation=cv2.INTER_CUBIC)
 
 
 def fastest(segmenter: Any, frame: np.ndarray) -> dict[str, float]:

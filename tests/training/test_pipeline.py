@@ -7,13 +7,14 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow: pip install 'unetlite[train-cpu]'")
 
+from unetlite.training.data import pipeline  # noqa: E402
 from unetlite.training.data.augment import augment  # noqa: E402
 from unetlite.training.data.pipeline import Target, coverage, make_dataset, make_datasets  # noqa: E402
 from unetlite.training.data.prepare import prepare  # noqa: E402
 from unetlite.training.data.records import find_records, has_records  # noqa: E402
 from unetlite.training.summary import describe_data  # noqa: E402
 from unetlite.vision.contract import InputSpec  # noqa: E402
-from unetlite.vision.dataset import find_samples  # noqa: E402
+from unetlite.vision.dataset import Sample, find_samples  # noqa: E402
 from unetlite.vision.errors import DatasetError  # noqa: E402
 from unetlite.vision.image import read_image  # noqa: E402
 from unetlite.vision.metrics import mask_iou  # noqa: E402
@@ -49,6 +50,27 @@ def test_augmented_epochs_differ_and_repeat_with_the_seed(midv_folder: Path) -> 
     first, again, other = epochs(1), epochs(1), epochs(2)
     assert np.array_equal(first[0], again[0])
     assert not np.array_equal(first[0], other[0])
+
+
+def test_as_many_pictures_are_kept_as_have_room_and_one_given_twice_is_kept_once(
+    midv_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = find_samples(midv_folder)
+    read: list[Path] = []
+    monkeypatch.setattr(pipeline, "CACHE_BYTES", 2 * 96 * 64 * 4)
+    load = pipeline.load_pair
+
+    def counted(sample: Sample, *rest: object) -> object:
+        read.append(sample.image)
+        return load(sample, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "load_pair", counted)
+    dataset = make_dataset([*samples[:3], samples[0]], SPEC, TARGET, 1, [])
+    epochs = [[x for x, _ in dataset.as_numpy_iterator()] for _ in range(3)]
+    assert all(np.array_equal(epoch[k], epochs[0][k]) for epoch in epochs for k in range(4))
+    assert np.array_equal(epochs[0][0], epochs[0][3])
+    counts = sorted(read.count(sample.image) for sample in samples[:3])
+    assert counts[-1] == 3 and counts[0] <= 2  # the one without room is read in each epoch
 
 
 def test_picture_and_mask_move_together() -> None:

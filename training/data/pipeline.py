@@ -21,7 +21,7 @@ from unetlite.vision.errors import UnetliteError
 from unetlite.vision.image import decode_image, decode_levels, read_image
 from unetlite.vision.preprocess import preprocess, preprocess_mask, to_real
 
-CACHE_BYTES = 6 << 30  # fitted pictures are kept in memory up to this size, 256 kB each at 256x256
+CACHE_BYTES = 6 << 30  # of fitted pictures, 256 kB each at 256x256, that are kept in memory; the rest is read again
 
 
 @dataclass(frozen=True)
@@ -118,16 +118,18 @@ def make_datasets(
     """
     store: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     width, height = spec.size_wh
-    keep = len(samples) * width * height * 4 <= CACHE_BYTES
+    most = CACHE_BYTES // (width * height * 4)
+    seen: dict[Sample | RecordSample, int] = {}
+    first = [seen.setdefault(sample, i) for i, sample in enumerate(samples)]  # one given several times is kept once
 
     def fetch(index: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        i = int(index)
+        i = first[int(index)]
         try:
             pair = store.get(i) or load_pair(samples[i], spec, target.num_classes)
         except UnetliteError as error:
             errors.append(error)
             raise
-        if keep:
+        if i in store or len(store) < most:
             store[i] = pair
         if augment_seed is not None:
             pair = augment(*pair, np.random.default_rng(int(seed) & (2**63 - 1)))
