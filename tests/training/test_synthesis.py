@@ -18,6 +18,7 @@ from unetlite.training.synthesis.faces import draw_face
 from unetlite.training.synthesis.formats import FORMATS, nearest_format
 from unetlite.training.synthesis.generator import Recipe, Workshop, generate
 from unetlite.training.synthesis.layers import flat_homography, lay_over, rounded_alpha, warp_flat
+from unetlite.training.synthesis.newspapers import lay_newspapers, newspaper_page
 from unetlite.training.synthesis.randomness import pick_weighted, stream
 from unetlite.training.synthesis.scene import draw_document_scene
 from unetlite.training.synthesis.surfaces import SurfaceSource
@@ -138,6 +139,32 @@ def test_a_document_partly_outside_has_corners_outside_and_a_clipped_mask() -> N
             outside += 1
             assert 0 < quad_mask(pose.quad, (240, 320)).sum() < poses.area(pose.quad)
     assert 2 <= outside <= 14
+
+
+def test_a_newspaper_has_print_on_paper_and_the_same_page_is_drawn_again() -> None:
+    source = SurfaceSource(7, (), ())
+    pages = [newspaper_page(source, index) for index in range(4)]
+    newspaper_page.cache_clear()
+    assert all(np.array_equal(page.image, newspaper_page(source, i).image) for i, page in enumerate(pages))
+    for page in pages:
+        height, width = page.image.shape[:2]
+        assert height / width == pytest.approx(page.size_mm[1] / page.size_mm[0], rel=0.01)
+        grey = cv2.cvtColor(page.image, cv2.COLOR_RGB2GRAY)
+        assert np.percentile(grey, 90) - np.percentile(grey, 2) > 60
+    assert not np.array_equal(pages[0].image[:300, :300], pages[1].image[:300, :300])
+
+
+def test_newspapers_lie_where_the_document_will_and_end_there_now_and_then() -> None:
+    source = SurfaceSource(7, (), ())
+    plane = np.array([[2.0, 0, 240], [0, 2.0, 320], [0, 0, 1.0]])
+    shares = []
+    for seed in range(30):
+        table = np.full((640, 480, 3), 7, np.uint8)
+        lay_newspapers(stream(seed, "test"), table, plane, source, 0.0)
+        under_a_card = table[270:370, 160:320]
+        shares.append(float((under_a_card != 7).any(axis=2).mean()))
+    assert min(shares) > 0.1
+    assert 3 < sum(share < 0.98 for share in shares) < 25
 
 
 def test_poses_keep_the_reading_order_clockwise_and_a_plausible_size(tmp_path: Path) -> None:

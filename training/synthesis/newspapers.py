@@ -42,22 +42,17 @@ class _Style:
 def lay_newspapers(
     rng: np.random.Generator, canvas: np.ndarray, plane: np.ndarray, source: SurfaceSource, turn: float
 ) -> None:
-    """Lay one to three pages on the plane so that the document at its origin lies on one of them, in place."""
+    """Lay one to three pages on the plane, in place; the document at its origin lies on one or across its edge."""
     for number in range(int(rng.integers(1, 4))):
         page = newspaper_page(source, int(rng.integers(BANK_SIZE)))
         reach = 0.5 if number == 0 else 1.1
-        # The first ones are put down beneath: the document may lie on any of them, and across their edges.
         centre = rng.uniform(-reach, reach, 2) * np.array(page.size_mm)
         lay_flat(rng, canvas, page, plane, centre, turn + float(rng.normal(0, 0.06)))
 
 
-def newspaper_page(source: SurfaceSource, index: int) -> Flat:
-    """Page number `index` (below BANK_SIZE) of a data set."""
-    return _page(source, index)
-
-
 @lru_cache(maxsize=BANK_SIZE)
-def _page(source: SurfaceSource, index: int) -> Flat:
+def newspaper_page(source: SurfaceSource, index: int) -> Flat:
+    """Page number `index` (below BANK_SIZE) of a data set; photographs in it are from the source's pictures."""
     rng = stream(source.seed, "newspaper", index)
     size_mm = pick(rng, _SIZES_MM)
     width, height = (int(side * _PIXELS_PER_MM) for side in size_mm)
