@@ -35,12 +35,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def synthesize(work: Path, count: int) -> Callable[[], None]:
-    """With the seed's bank of textures drawn already: a set of some hundred pictures has seen them all."""
+    """With the seed's textures and newspapers drawn already: a set of some hundred pictures has seen them all."""
+    from unetlite.training.synthesis import newspapers, textures
     from unetlite.training.synthesis.generator import generate
-    from unetlite.training.synthesis.textures import BANK_SIZE, texture
+    from unetlite.training.synthesis.surfaces import SurfaceSource
 
-    for index in range(BANK_SIZE):
-        texture(SEED, index)
+    for index in range(textures.BANK_SIZE):
+        textures.texture(SEED, index)
+    for index in range(newspapers.BANK_SIZE):
+        newspapers.newspaper_page(SurfaceSource(SEED, (), ()), index)
 
     def draw() -> None:
         generate(work / f"drawn-{count}", count, SEED, size_wh=SIZE_WH, jobs=1)

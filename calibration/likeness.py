@@ -5,6 +5,7 @@ Stands apart because copies within a calibration and copies in the validation ar
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,7 +38,28 @@ def nearest_copy(picture: Measurement, others: Sequence[Measurement]) -> Measure
     return None
 
 
-def is_repeated(picture: Measurement, others: Sequence[Measurement]) -> bool:
-    """Whether one of `others` is a copy at the same brightness, too: to a calibration it is nothing new."""
-    own = picture.thumbnail.astype(np.float32)
-    return nearest_copy(picture, [p for p in others if np.abs(p.thumbnail - own).mean() <= SAME_LEVELS]) is not None
+class Known:
+    """Pictures taken so far, each of which a copy at the same brightness would add nothing to.
+
+    Of as many parts as a copy's hash may have other bits, and one more, at least one part is the same: only pictures
+    that share one are compared.
+    """
+
+    def __init__(self) -> None:
+        self._by_part: dict[tuple[int, bytes], list[Measurement]] = defaultdict(list)
+
+    def add(self, picture: Measurement) -> None:
+        """Take a picture."""
+        for part in _parts(picture):
+            self._by_part[part].append(picture)
+
+    def holds_copy_of(self, picture: Measurement) -> bool:
+        """Whether a picture taken is this one, saved again or in another size."""
+        own = picture.thumbnail.astype(np.float32)
+        sharing = {other.sha256: other for part in _parts(picture) for other in self._by_part.get(part, ())}
+        near = [other for other in sharing.values() if np.count_nonzero(other.signs != picture.signs) <= HASH_BITS]
+        return nearest_copy(picture, [p for p in near if np.abs(p.thumbnail - own).mean() <= SAME_LEVELS]) is not None
+
+
+def _parts(picture: Measurement) -> list[tuple[int, bytes]]:
+    return [(start, picture.signs[start :: HASH_BITS + 1].tobytes()) for start in range(HASH_BITS + 1)]

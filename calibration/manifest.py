@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from unetlite.calibration.likeness import is_repeated
+from unetlite.calibration.likeness import Known
 from unetlite.calibration.measure import Measurement, covered, fitted_pixels, measure
 from unetlite.calibration.select import STRATEGIES, Candidate, find_candidates
 from unetlite.vision.contract import FITS, InputSpec
@@ -137,6 +137,7 @@ def make_manifest(
     folder, candidates = find_candidates(source)
     plan, rng = STRATEGIES[strategy], random.Random(seed)
     pool: dict[str, Measurement] = {}
+    known = Known()
     copies, seen = 0, 0
     unreadable: list[CalibrationError] = []
     for candidate in watch(plan.order(candidates, rng)):
@@ -148,10 +149,11 @@ def make_manifest(
         except CalibrationError as error:
             unreadable.append(error)
             continue
-        if measured.sha256 in pool or is_repeated(measured, list(pool.values())):
+        if measured.sha256 in pool or known.holds_copy_of(measured):
             copies += 1
         else:
             pool[measured.sha256] = measured
+            known.add(measured)
     if len(unreadable) > UNREADABLE_SHARE * seen:
         raise CalibrationError(
             f"{folder}: expected pictures to calibrate with, but {len(unreadable)} of {seen} looked at cannot be "

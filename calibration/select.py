@@ -6,9 +6,10 @@ Stands apart because the choice is a table of strategies over measured pictures,
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop
 from pathlib import Path
 
 import cv2
@@ -112,22 +113,35 @@ def _across_documents_and_brightness(
 
     Strata are equal spans of brightness, not equal numbers of pictures: the few very dark and very light ones count.
     """
-    remaining = rng.sample(pool, len(pool))  # ties fall by the seed
+    shuffled = rng.sample(pool, len(pool))  # ties fall by the seed
     lowest = min((picture.brightness for picture in pool), default=0.0)
     span = max((picture.brightness - lowest for picture in pool), default=0.0) or 1.0
-    by_document: Counter[str] = Counter()
-    by_stratum: Counter[int] = Counter()
-
-    def stratum(picture: Measurement) -> int:
-        return min(int((picture.brightness - lowest) / span * BRIGHTNESS_STRATA), BRIGHTNESS_STRATA - 1)
-
+    waiting: dict[str, list[deque[int]]] = {}  # of each document and stratum, places in `shuffled`
+    for place, picture in enumerate(shuffled):
+        strata = waiting.setdefault(picture.document, [deque() for _ in range(BRIGHTNESS_STRATA)])
+        share = (picture.brightness - lowest) / span
+        strata[min(int(share * BRIGHTNESS_STRATA), BRIGHTNESS_STRATA - 1)].append(place)
+    by_stratum = [0] * BRIGHTNESS_STRATA
     chosen: list[Measurement] = []
-    while remaining and len(chosen) < count:
-        picture = min(remaining, key=lambda other: (by_document[other.document], by_stratum[stratum(other)]))
-        remaining.remove(picture)
-        by_document[picture.document] += 1
-        by_stratum[stratum(picture)] += 1
-        chosen.append(picture)
+    turn = list(waiting)  # the documents that were chosen least so far, all equally often
+    while turn and len(chosen) < count:
+        firsts = [[(waiting[name][s][0], name) for name in turn if waiting[name][s]] for s in range(BRIGHTNESS_STRATA)]
+        for heap in firsts:
+            heapify(heap)
+        served: set[str] = set()
+        while len(chosen) < count:
+            for heap in firsts:
+                while heap and heap[0][1] in served:
+                    heappop(heap)
+            least = min((by_stratum[s], *heap[0], s) for s, heap in enumerate(firsts) if heap) if any(firsts) else None
+            if least is None:
+                break
+            _, place, name, stratum = least
+            waiting[name][stratum].popleft()
+            served.add(name)
+            by_stratum[stratum] += 1
+            chosen.append(shuffled[place])
+        turn = [name for name in turn if any(waiting[name])]
     return chosen
 
 
