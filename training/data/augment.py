@@ -27,15 +27,16 @@ def augment(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tu
 
 
 def _move(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    # OpenCV mirrors and turns in a fraction of the time that NumPy's views cost once they are read.
     if rng.random() < 0.5:
-        image, mask = image[:, ::-1], mask[:, ::-1]
+        image, mask = cv2.flip(image, 1), cv2.flip(mask, 1)
     if rng.random() < 0.25:
-        image, mask = image[::-1], mask[::-1]
+        image, mask = cv2.flip(image, 0), cv2.flip(mask, 0)
     if rng.random() < 0.35 and mask.shape[0] == mask.shape[1]:
         # Of a stretched picture that is just what the camera gives when it is held the other way.
-        image, mask = np.rot90(image), np.rot90(mask)
+        image, mask = (cv2.rotate(array, cv2.ROTATE_90_COUNTERCLOCKWISE) for array in (image, mask))
     if rng.random() < 0.15:
-        return np.ascontiguousarray(image), np.ascontiguousarray(mask)
+        return image, mask
     height, width = mask.shape
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     centre = np.array([width, height], np.float32) / 2
