@@ -130,25 +130,21 @@ def main(
     columns = ["", "N", "quad IoU", ">= 0.9", "before refinement", "corner error", "OpenCV recipe"]
     tables = []
     if unseen:
-        per_condition = grouped(unseen, "condition")
         tables.append(
             table(
                 "Types that were not trained on, by condition",
                 [*columns, "goal"],
-                [[name, *summary(per_condition[name]), GOALS[name]] for name in CONDITIONS if name in per_condition],
+                [[*line, GOALS[line[0]]] for line in by_condition(unseen)],
             )
         )
         per_type = grouped(unseen, "type")
         tables.append(
             table("The same, by type", columns, [[name, *summary(per_type[name])] for name in sorted(per_type)])
         )
-        per_condition = grouped(unseen_turned, "condition")
-        lines = [[name, *summary(per_condition[name])] for name in CONDITIONS if name in per_condition]
-        tables.append(table("The same, each frame turned by a quarter", columns, lines))
+        tables.append(table("The same, each frame turned by a quarter", columns, by_condition(unseen_turned)))
     for model, rows in trained_on.items():
-        per_condition = grouped(rows, "condition")
-        lines = [[name, *summary(per_condition[name])] for name in CONDITIONS if name in per_condition]
-        tables.append(table(f"`{model}` as it ships, on these frames, which it was trained on", columns, lines))
+        title = f"`{model}` as it ships, on these frames, which it was trained on"
+        tables.append(table(title, columns, by_condition(rows)))
     if shipped and (seed_samples or negatives):
         tables.append(never_seen(shipped, seed_samples, negatives))
     write_tables(
@@ -167,6 +163,12 @@ def grouped(rows: list[dict[str, Any]], key: str) -> dict[str, list[dict[str, An
     for row in rows:
         groups[row[key]].append(row)
     return groups
+
+
+def by_condition(rows: list[dict[str, Any]]) -> list[list[Any]]:
+    """A condition's name and summary on each line."""
+    groups = grouped(rows, "condition")
+    return [[name, *summary(groups[name])] for name in CONDITIONS if name in groups]
 
 
 def never_seen(shipped: dict[str, Segmenter], seed_samples: Path | None, negatives: Path | None) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _across_documents_and_brightness(
             for heap in firsts:
                 while heap and heap[0][1] in served:
                     heappop(heap)
-            least = min((by_stratum[s], *heap[0], s) for s, heap in enumerate(firsts) if heap) if any(firsts) else None
+            least = min(((by_stratum[s], *heap[0], s) for s, heap in enumerate(firsts) if heap), default=None)
             if least is None:
                 break
             _, place, name, stratum = least

@@ -13,14 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from unetlite.export.model_tables import (
-    is_stored,
-    operations_of,
-    read_model,
-    schema,
-    stored_values,
-    write_model,
-)
+from unetlite.export.model_tables import is_stored, operations_of, read_model, schema, stored_values, write_model
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.preprocess import to_real
 

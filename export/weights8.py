@@ -12,14 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from unetlite.export.model_tables import (
-    is_stored,
-    operations_of,
-    read_model,
-    schema,
-    stored_values,
-    write_model,
-)
+from unetlite.export.model_tables import is_stored, operations_of, read_model, schema, stored_values, write_model
 
 _OUTPUT_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 0, "FULLY_CONNECTED": 0}
 

@@ -161,5 +161,11 @@ def _halved(image: np.ndarray) -> np.ndarray:
 
 def to_real(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:
     """uint8 pixels to the real values that a float network was trained on, float32: 0 is low, 255 is high."""
+    step, low = real_steps(spec)
+    return pixels.astype(np.float32) * step + low
+
+
+def real_steps(spec: InputSpec) -> tuple[np.float32, np.float32]:
+    """What one level of a pixel is worth in the spec's real values, and what level 0 stands for."""
     low, high = spec.real_range
-    return pixels.astype(np.float32) * np.float32((high - low) / 255.0) + np.float32(low)
+    return np.float32((high - low) / 255.0), np.float32(low)

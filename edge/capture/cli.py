@@ -176,10 +176,11 @@ def install_service_command(
         options += ["--serve", serve]
     if size is not None:
         options += ["--size", f"{size[0]}x{size[1]}"]
+    chosen = chosen_model(model)
     if model is not None or require_sha256 is not None:
-        load_segmenter(chosen_model(model), require_sha256=require_sha256)
+        load_segmenter(chosen, require_sha256=require_sha256)
     if model is not None:
-        options += ["--model", str(model.absolute())]
+        options += ["--model", str(chosen.absolute())]
     if require_sha256 is not None:
         options += ["--require-sha256", require_sha256]
     service = Service(tuple(options), folder, user or default_user(), unit, config)

@@ -19,7 +19,7 @@ from unetlite.vision.contract import InputSpec
 from unetlite.vision.dataset import Sample, as_classes, read_truth
 from unetlite.vision.errors import UnetliteError
 from unetlite.vision.image import decode_image, decode_levels, read_image
-from unetlite.vision.preprocess import preprocess, preprocess_mask
+from unetlite.vision.preprocess import preprocess, preprocess_mask, real_steps
 
 CACHE_BYTES = 6 << 30  # of fitted pictures, 256 kB each at 256x256, that are kept in memory; the rest is read again
 
@@ -118,6 +118,7 @@ def make_datasets(
     """
     store: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     width, height = spec.size_wh
+    step, low = real_steps(spec)
     most = CACHE_BYTES // (width * height * 4)
     seen: dict[Sample | RecordSample, int] = {}
     first = [seen.setdefault(sample, i) for i, sample in enumerate(samples)]  # one given several times is kept once
@@ -129,7 +130,7 @@ def make_datasets(
         except UnetliteError as error:
             errors.append(error)
             raise
-        if i in store or len(store) < most:
+        if len(store) < most:
             store[i] = pair
         if augment_seed is not None:
             pair = augment(*pair, np.random.default_rng(int(seed) & (2**63 - 1)))
@@ -142,8 +143,7 @@ def make_datasets(
         return x, y
 
     def as_real(x: Any, y: Any) -> tuple[Any, Any]:
-        low, high = spec.real_range  # `to_real`, where a quarter of the bytes has come through Python
-        return tf.cast(x, tf.float32) * np.float32((high - low) / 255.0) + np.float32(low), y
+        return tf.cast(x, tf.float32) * step + low, y  # `to_real`, after a quarter of the bytes came through Python
 
     used = len(samples) - (len(samples) % replicas if even else 0)
 

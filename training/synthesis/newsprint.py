@@ -59,6 +59,7 @@ def newsprint(rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def paste(canvas: np.ndarray, patch: np.ndarray, left: int, top: int) -> None:
+    """Put a patch on the canvas, in place; what reaches beyond the right and lower end is cut off."""
     room = canvas[top : top + patch.shape[0], left : left + patch.shape[1]]
     room[...] = patch[: room.shape[0], : room.shape[1]]
 

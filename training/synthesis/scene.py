@@ -64,9 +64,9 @@ def draw_document_scene(
     kind = pick_weighted(rng, {"cut-copy": 0.26, "uncut-copy": 0.22, "original": 0.52})
     held = kind != "uncut-copy" and chance(rng, 0.16)
     canvas = _background(rng, size_wh, pose, source, held=held)
-    if not held and chance(rng, 0.12 if kind == "original" else 0.45):
-        lay_newspapers(rng, canvas, pose.plane, source, float(rng.integers(4)) * np.pi / 2)
     if not held:
+        if chance(rng, 0.12 if kind == "original" else 0.45):
+            lay_newspapers(rng, canvas, pose.plane, source, float(rng.integers(4)) * np.pi / 2)
         _lay_distractors(rng, canvas, pose, source, face)
     if kind == "uncut-copy":
         kind = "uncut-copy" if _lay_sheet(rng, canvas, pose, face) else "cut-copy"

@@ -185,6 +185,14 @@ def test_a_required_hash_is_checked_at_once_and_whenever_the_service_starts(tmp_
     assert f"--require-sha256 {right}" in entries((tmp_path / "u.service").read_text(), "ExecStart")[0]
 
 
+def test_a_shipped_models_name_becomes_its_file(tmp_path: Path) -> None:
+    where = ["--unit", str(tmp_path / "u.service"), "--config", str(tmp_path / "c.toml"), "--user", USER]
+    options = ["--camera", "0", "--to", str(tmp_path / "captures"), "--model", "unetlite"]
+    result = CliRunner().invoke(main, ["install-service", *options, *where])
+    assert result.exit_code == 0, result.output
+    assert f"--model {shipped_model()}" in entries((tmp_path / "u.service").read_text(), "ExecStart")[0]
+
+
 def test_wrong_options_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     where = ["--unit", str(tmp_path / "u.service"), "--config", str(tmp_path / "c.toml"), "--user", USER]
     for wrong in (["--camera", "no such camera"], ["--camera", "0", "--serve", "everywhere"]):
