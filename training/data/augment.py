@@ -5,8 +5,12 @@ Stands apart from the pipeline: plain NumPy and OpenCV on one pair, seeded, look
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
+
+_SLACK = 64  # pixels by which a picture's noise may lie elsewhere: 4,096 places
 
 
 def augment(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -45,11 +49,21 @@ def _move(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tupl
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32) * zoom
     moved = (corners - centre) @ turn.T + centre
     moved += rng.normal(0, 0.04, (4, 2)) * (width, height) + rng.normal(0, 0.05, 2) * (width, height)
-    matrix = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
+    nearest, between = _places(cv2.getPerspectiveTransform(moved.astype(np.float32), corners), mask.shape)
     # Reflected pictures would show a second document without a truth of its own, so edges are stretched instead.
-    image = cv2.warpPerspective(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    mask = cv2.warpPerspective(mask, matrix, (width, height), flags=cv2.INTER_NEAREST)
+    image = cv2.remap(image, nearest, between, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mask = cv2.remap(mask, nearest, None, cv2.INTER_NEAREST)
     return image, mask
+
+
+def _places(matrix: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel comes from, for cv2.remap: once for both, in two thirds of the time of two warpPerspective."""
+    m = matrix.astype(np.float32)
+    y, x = np.arange(size_hw[0], dtype=np.float32)[:, None], np.arange(size_hw[1], dtype=np.float32)[None]
+    depth = m[2, 0] * x + (m[2, 1] * y + m[2, 2])
+    from_x = (m[0, 0] * x + (m[0, 1] * y + m[0, 2])) / depth
+    from_y = (m[1, 0] * x + (m[1, 1] * y + m[1, 2])) / depth
+    return cv2.convertMaps(from_x, from_y, cv2.CV_16SC2)
 
 
 def _colour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -71,8 +85,15 @@ def _degrade(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.2:
         image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.5)))
     if rng.random() < 0.3:
-        # OpenCV's generator is a quarter of NumPy's time; each thread has its own.
-        cv2.setRNGSeed(int(rng.integers(1, 2**31)))
-        noise = cv2.randn(np.empty(image.shape, np.int16), np.zeros(3), np.full(3, rng.uniform(1, 8)))
-        image = cv2.add(image, noise, dtype=cv2.CV_8U)
+        noise = _noise((image.shape[0], image.shape[1]))
+        y, x = rng.integers(0, _SLACK, 2)
+        part = noise[y : y + image.shape[0], x : x + image.shape[1]]
+        image = cv2.add(image, part * np.float32(rng.uniform(1, 8)), dtype=cv2.CV_8U)
     return image
+
+
+@cache
+def _noise(size_hw: tuple[int, int]) -> np.ndarray:
+    """Noise of deviation 1 to take a part of, somewhat larger: new noise for each picture costs three times as much."""
+    shape = (size_hw[0] + _SLACK, size_hw[1] + _SLACK, 3)
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
