@@ -77,7 +77,7 @@ def test_picture_and_mask_move_together() -> None:
     mask = np.zeros((128, 128), np.uint8)
     mask[40:90, 30:100] = 1
     picture = np.where(mask[..., None] == 1, 230, 20).astype(np.uint8).repeat(3, axis=2)
-    moved = 0
+    moved, apart = 0, []
     for seed in range(40):
         image, new_mask = augment(picture, mask, np.random.default_rng(seed))
         assert image.shape == picture.shape and image.dtype == np.uint8
@@ -85,7 +85,9 @@ def test_picture_and_mask_move_together() -> None:
         bright = image.mean(axis=2) > (inside + outside) / 2
         assert mask_iou(bright, new_mask == 1) > 0.9, seed
         moved += mask_iou(new_mask == 1, mask == 1) < 0.95
+        apart.append(np.argwhere(bright).mean(axis=0) - np.argwhere(new_mask == 1).mean(axis=0))
     assert moved > 20
+    assert np.abs(np.mean(apart, axis=0)).max() < 0.1  # pixels: none lags behind the other by a rounding
 
 
 def test_a_broken_sample_is_reported_by_its_own_sentence(midv_folder: Path) -> None:
