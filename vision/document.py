@@ -30,17 +30,21 @@ from unetlite.vision.mask import largest_region
 from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad, as_quad
 from unetlite.vision.refine import Belief, Refinement, refine_quad
+from unetlite.vision.shape import PLAIN_COST
 
 _LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4, 0.86, -0.7)  # of the way from the threshold to 0 or 1
 _SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
-_WIDE_SEARCH_SHARE = 0.12  # of the card's width: twice `refine_quad`'s, for a map that is off
+# Of the card's width; `refine_quad`'s own is 0.06. The first for the quads of a map that is off; the others, one after
+# the other, for the best of them where it is not plain: one side may be far off, and then the others are a little.
+_SEARCH_SHARE = 0.16
+_MORE_SEARCH_SHARES = (0.25, 0.12, 0.06)
 _PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
-_PLAIN_COST = 2.0  # of a shape, up to which no other quad is asked for: 99 of 100 real frames
-_ODD_COST = 3.0  # of a shape, from which even a four-sided region is asked again
 # Of likeness and certainty (logarithms), shape cost and agreement, and the constant: benchmarks/confidence.py on the
-# validation pictures of models/recipe.sh, drawn ones with a document and drawn or real ones without.
-_CONFIDENCE_WEIGHTS = (5.9, 9.0, -1.3, 4.7, 1.6)
+# validation pictures of models/recipe.sh, drawn ones with a document and drawn or real ones without. Since quads are
+# searched for from further away, the constant is lower by 0.4: as many of 330 drawn pictures without a document are
+# taken for one as before, 19.
+_CONFIDENCE_WEIGHTS = (5.9, 9.0, -1.3, 4.7, 1.2)
 _USUAL_AGREEMENT = 0.9  # of documents' sides, where no picture was asked
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
@@ -153,7 +157,7 @@ def plain_document(
     belief = Belief(probability, placement, spec.threshold)
     refinement = refine_quad(image, map_to_image(quad, probability, placement), belief=belief)
     cost = refinement.shape_cost
-    if cost > _ODD_COST:
+    if cost > PLAIN_COST:
         return None
     return _finding(refinement.quad, _signs(inside, probability, likeness, cost, refinement), spec)
 
@@ -161,14 +165,23 @@ def plain_document(
 def contested_document(
     image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec
 ) -> Finding:
-    """`locate_document` where the region is not four-sided, or has a shape that no flat card shows to a camera.
+    """`locate_document` where the region is not four-sided, or has a shape that flat cards seldom show to a camera.
 
     The regions of several levels, in which an object or print beside the card may be parted from it, give quads of
-    their own; each is refined, until the picture shows all four sides of a plain one; of those the one is taken that
-    map, picture and shape together speak for. Arguments as there.
+    their own; each is refined, until the picture shows all four sides of a plain one. Where it does for none, the best
+    is refined again, from further away and then from near. That one is taken that map, picture and shape together
+    speak for. Arguments as there.
     """
     belief = Belief(probability, placement, spec.threshold)
-    best: tuple[float, np.ndarray, Refinement] | None = None
+
+    def refined(quad: np.ndarray, search_share: float) -> _Trial:
+        refinement = refine_quad(image, quad, search_share=search_share, belief=belief)
+        in_map = image_to_map(refinement.quad, probability, placement)
+        agreement = sum(refinement.agreement) / 4
+        worth = soft_iou(probability, in_map) + _AGREEMENT_WEIGHT * agreement - SHAPE_WEIGHT * refinement.shape_cost
+        return _Trial(worth, in_map, refinement)
+
+    best: _Trial | None = None
     regions: list[np.ndarray] = []
     tried: list[np.ndarray] = []
     for level in _levels(spec.threshold):
@@ -180,24 +193,35 @@ def contested_document(
         if candidate is None or any(_is_same(candidate, other) for other in tried):
             continue
         tried.append(candidate)
-        refinement = refine_quad(
-            image, map_to_image(candidate, probability, placement), search_share=_WIDE_SEARCH_SHARE, belief=belief
-        )
-        cost = refinement.shape_cost
-        quad = image_to_map(refinement.quad, probability, placement)
-        score = soft_iou(probability, quad) + _AGREEMENT_WEIGHT * sum(refinement.agreement) / 4 - SHAPE_WEIGHT * cost
-        if best is None or score > best[0]:
-            best = score, quad, refinement
-        if min(refinement.agreement) >= _PLAIN_AGREEMENT and cost <= _PLAIN_COST:
-            break  # the picture shows all four sides: other levels would only cost time
+        trial = refined(map_to_image(candidate, probability, placement), _SEARCH_SHARE)
+        if best is None or trial.worth > best.worth:
+            best = trial
+        if trial.is_plain():
+            break  # other levels would only cost time
     if best is None:
         return Finding(None, 0.0)
-    _, quad, refinement = best
-    inside = mask_of(quad, probability)
+    for share in () if best.is_plain() else _MORE_SEARCH_SHARES:
+        trial = refined(best.refinement.quad, share)
+        best = trial if trial.worth > best.worth else best
+    inside = mask_of(best.in_map, probability)
     likeness = max(iou(inside, region) for region in regions)
+    refinement = best.refinement
     return _finding(
         refinement.quad, _signs(inside, probability, likeness, refinement.shape_cost, refinement), spec
     )
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A quad that was refined: what speaks for it, and where it lies in pixels of the map."""
+
+    worth: float
+    in_map: np.ndarray
+    refinement: Refinement
+
+    def is_plain(self) -> bool:
+        """Whether the picture shows all four sides, and they make the shape of a flat card."""
+        return min(self.refinement.agreement) >= _PLAIN_AGREEMENT and self.refinement.shape_cost <= PLAIN_COST
 
 
 def _signs(
