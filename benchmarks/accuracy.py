@@ -1,11 +1,11 @@
 """Quad IoU on real photographs: each document type by a model that never saw it, condition by condition.
 
-    python benchmarks/accuracy.py DLC2021_DEV --fold 01_alb_id,02_aze_passport=fold1.int8.tflite ... \\
+    python benchmarks/accuracy.py DLC2021_DEV --fold unetlite 01_alb_id,02_aze_passport fold1.int8.tflite ... \\
         --seed-samples DIR --negatives DIR --model MODEL ... --report docs/results/accuracy.json
 
-DLC2021_DEV holds the frames in MIDV's layout and `conditions.tsv` (image, cut, occluders). A fold is the types that
-its model never saw. The shipped models, which were trained on all of these frames, are scored on them too, and on the
-seed samples and pictures without a document, which no training saw.
+DLC2021_DEV holds the frames in MIDV's layout and `conditions.tsv` (image, cut, occluders). A fold is a shipped model's
+name, the types left out, and a model trained like it without them. The shipped models, which were trained on all of
+these frames, are scored on them too, and on the seed samples and pictures without a document, which no training saw.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,30 +90,35 @@ def summary(rows: list[dict[str, Any]]) -> list[Any]:
 
 @click.command()
 @click.argument("frames", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--fold", "folds", multiple=True, help="TYPE,TYPE=MODEL: the model never saw these types.")
+@click.option(
+    "--fold",
+    "folds",
+    type=(str, str, click.Path(exists=True, path_type=Path)),
+    multiple=True,
+    help="NAME TYPE,TYPE MODEL: trained like the shipped model NAME, without these types.",
+)
 @click.option("--model", "models", type=click.Path(exists=True, path_type=Path), multiple=True, help="A shipped model.")
 @click.option("--seed-samples", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--negatives", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--report", type=click.Path(path_type=Path), default=Path("docs/results/accuracy.json"))
 def main(
     frames: Path,
-    folds: tuple[str, ...],
+    folds: tuple[tuple[str, str, Path], ...],
     models: tuple[Path, ...],
     seed_samples: Path | None,
     negatives: Path | None,
     report: Path,
 ) -> None:
     """Score folds and the shipped models, and write the tables."""
-    of_type = {}
-    for fold in folds:
-        names, _, path = fold.partition("=")
-        of_type.update(dict.fromkeys(names.split(","), load_segmenter(Path(path))))
+    of_type: dict[tuple[str, str], Segmenter] = {}
+    for name, types, path in folds:
+        of_type.update(dict.fromkeys(((name, each) for each in types.split(",")), load_segmenter(path)))
     shipped = {path.name.split(".")[0]: load_segmenter(path) for path in models}
     with open(frames / "conditions.tsv", newline="") as file:
         conditions = {row["image"]: condition(row) for row in csv.DictReader(file, delimiter="\t")}
     unseen: list[dict[str, Any]] = []
     unseen_turned: list[dict[str, Any]] = []
-    trained_on: dict[str, list[dict[str, Any]]] = {name: [] for name in shipped}
+    trained_on: list[dict[str, Any]] = []
     for sample in find_samples(frames):
         truth = read_quad(sample.polygon)
         if truth is None:
@@ -120,37 +126,37 @@ def main(
         image = read_image(sample.image)
         name = sample.image.relative_to(frames).as_posix()
         known = {"image": name, "type": sample.document, "condition": conditions[name]}
-        if sample.document in of_type:
-            segmenter = of_type[sample.document]
-            unseen.append({**known, **score(segmenter, image, truth)})
-            unseen_turned.append({**known, **score(segmenter, *turned(image, truth))})
+        for (model, left_out), segmenter in of_type.items():
+            if left_out == sample.document:
+                unseen.append({"model": model, **known, **score(segmenter, image, truth)})
+                unseen_turned.append({"model": model, **known, **score(segmenter, *turned(image, truth))})
         for model, segmenter in shipped.items():
-            trained_on[model].append({**known, **score(segmenter, image, truth)})
+            trained_on.append({"model": model, **known, **score(segmenter, image, truth)})
 
-    columns = ["", "N", "quad IoU", ">= 0.9", "before refinement", "corner error", "OpenCV recipe"]
+    columns = ["", "model", "N", "quad IoU", ">= 0.9", "before refinement", "corner error", "OpenCV recipe"]
     tables = []
     if unseen:
+        lines = by(unseen, "condition", CONDITIONS)
         tables.append(
             table(
                 "Types that were not trained on, by condition",
                 [*columns, "goal"],
-                [[*line, GOALS[line[0]]] for line in by_condition(unseen)],
+                [[*line, GOALS[line[0]]] for line in lines],
             )
         )
-        per_type = grouped(unseen, "type")
-        tables.append(
-            table("The same, by type", columns, [[name, *summary(per_type[name])] for name in sorted(per_type)])
-        )
-        tables.append(table("The same, each frame turned by a quarter", columns, by_condition(unseen_turned)))
-    for model, rows in trained_on.items():
-        title = f"`{model}` as it ships, on these frames, which it was trained on"
-        tables.append(table(title, columns, by_condition(rows)))
+        types = sorted({row["type"] for row in unseen})
+        tables.append(table("The same, by type", columns, by(unseen, "type", types)))
+        lines = by(unseen_turned, "condition", CONDITIONS)
+        tables.append(table("The same, each frame turned by a quarter", columns, lines))
+    if trained_on:
+        title = "The models as they ship, on these frames, which they were trained on"
+        tables.append(table(title, columns, by(trained_on, "condition", CONDITIONS)))
     if shipped and (seed_samples or negatives):
         tables.append(never_seen(shipped, seed_samples, negatives))
     write_tables(
         report,
         tables,
-        data=f"DLC-2021 development frames ({len(unseen)} by models that never saw their type), int8 models",
+        data="DLC-2021 development frames, int8 models",
         command="benchmarks/accuracy.py",
         images=unseen,
         images_turned=unseen_turned,
@@ -158,17 +164,18 @@ def main(
     )
 
 
-def grouped(rows: list[dict[str, Any]], key: str) -> dict[str, list[dict[str, Any]]]:
+def by(rows: list[dict[str, Any]], key: str, values: Sequence[str]) -> list[list[Any]]:
+    """The value, the model and its summary on each line; for each value the models one below the other."""
     groups = defaultdict(list)
     for row in rows:
-        groups[row[key]].append(row)
-    return groups
-
-
-def by_condition(rows: list[dict[str, Any]]) -> list[list[Any]]:
-    """A condition's name and summary on each line."""
-    groups = grouped(rows, "condition")
-    return [[name, *summary(groups[name])] for name in CONDITIONS if name in groups]
+        groups[row[key], row["model"]].append(row)
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    return [
+        [value, f"`{model}`", *summary(groups[value, model])]
+        for value in values
+        for model in models
+        if (value, model) in groups
+    ]
 
 
 def never_seen(shipped: dict[str, Segmenter], seed_samples: Path | None, negatives: Path | None) -> dict[str, Any]:

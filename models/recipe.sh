@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From data to the shipped model, and to the models that score them: each of those never saw two document types.
+# From data to the shipped models, and to the models that score them: each of those never saw two document types.
 #   models/recipe.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK
 # Each step is skipped where its result exists, so an interrupted run goes on. The shipped files are replaced last.
 set -euo pipefail
@@ -28,12 +28,12 @@ real() { # NAME TYPE...: the real frames without these types
     unet-data prepare "$work/$1" --to "$work/$1-split" --split 92/8/0 --by clip --licence "CC BY-SA 2.5"
 }
 
-tune() { # NAME START EPOCHS REAL DRAWN...: the last stage, a few hundred real frames among drawn pictures
+tune() { # NAME PRESET START EPOCHS REAL DRAWN...: the last stage, a few hundred real frames among drawn pictures
     [ -f "$work/$1.keras" ] && return
     local data=()
-    for _ in 1 2 3 4 5 6 7 8; do data+=(--data "$work/$4-split"); done
-    for drawn in "${@:5}"; do data+=(--data "$work/$drawn-split"); done
-    "${train[@]}" --epochs "$3" --start "$work/$2.keras" "${data[@]}" --model-out "$work/$1.keras"
+    for _ in 1 2 3 4 5 6 7 8; do data+=(--data "$work/$5-split"); done
+    for drawn in "${@:6}"; do data+=(--data "$work/$drawn-split"); done
+    "${train[@]}" --preset "$2" --epochs "$4" --start "$work/$3.keras" "${data[@]}" --model-out "$work/$1.keras"
 }
 
 export_int8() { # NAME: of 300 hard pictures a few are such that a rounding decides what the network itself doubts
@@ -57,10 +57,18 @@ real fold1 01_alb_id 02_aze_passport
 real fold2 03_esp_id 07_lva_passport
 real fold3 05_fin_id 09_srb_passport
 real all
-for name in fold1 fold2 fold3; do tune "$name" base3 4 "$name" drawn3 negatives; done
-tune unetlite base3 4 all drawn2 drawn3 replay negatives
-for name in fold1 fold2 fold3 unetlite; do export_int8 "$name"; done
+for name in fold1 fold2 fold3; do tune "$name" edge base3 4 "$name" drawn3 negatives; done
+tune unetlite edge base3 4 all drawn2 drawn3 replay negatives
+# The small one, which learns faster: all drawn pictures at once.
+[ -f "$work/nano-base.keras" ] || "${train[@]}" --preset nano --epochs 10 --data "$work/drawn-split" \
+    --data "$work/drawn2-split" --data "$work/drawn3-split" --data "$work/replay-split" \
+    --data "$work/negatives-split" --model-out "$work/nano-base.keras"
+for name in fold1 fold2 fold3; do tune "nano-$name" nano nano-base 4 "$name" drawn3 negatives; done
+tune unetlite-nano nano nano-base 4 all drawn2 drawn3 replay negatives
+for name in fold1 fold2 fold3 unetlite nano-fold1 nano-fold2 nano-fold3 unetlite-nano; do export_int8 "$name"; done
 
-cp "$work/unetlite.keras" "$work/unetlite.training.json" models/
-cp "$work/exported/unetlite.int8.tflite" edge/models/
+for name in unetlite unetlite-nano; do
+    cp "$work/$name.keras" "$work/$name.training.json" models/
+    cp "$work/exported/$name.int8.tflite" edge/models/
+done
 python benchmarks/curve.py "$work/base.logs" "$work/base2.logs" "$work/base3.logs" "$work/unetlite.logs"
