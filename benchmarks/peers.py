@@ -41,7 +41,8 @@ MEDIAPIPE = "mediapipe==0.10.21"  # the last ones carry the file no more
 ENGINES = ("onnxruntime", "openvino", "onnx", "tf2onnx", "tensorflow-cpu==2.19.1", "numpy<2")
 ROUNDS, CALLS = 40, 3
 SHIPPED, SELFIE_NAME = "edge (shipped)", "MediaPipe selfie segmenter"
-UNTRAINED = ("nano", "reference")
+SHIPPED_SMALL = "nano (shipped)"
+UNTRAINED = ("reference",)
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,11 @@ def network(name: str, level: str, path: Path, parameters: int | None) -> Networ
 
 
 def own_networks(work: Path) -> list[Network]:
-    """The shipped network and the untrained presets, int8 and float32."""
-    shipped = ROOT / "models" / "unetlite.keras"
-    own = {"int8": shipped_model(), **exported(work, "shipped", shipped, "float32")}
-    found = [(SHIPPED, shipped, own)]
+    """The shipped networks and the untrained preset, int8 and float32."""
+    found = []
+    for label, name in ((SHIPPED, "unetlite"), (SHIPPED_SMALL, "unetlite-nano")):
+        keras = ROOT / "models" / f"{name}.keras"
+        found.append((label, keras, {"int8": shipped_model(name), **exported(work, name, keras, "float32")}))
     for preset in UNTRAINED:
         keras = preset_network(work, preset)
         files = exported(work, preset, keras, "int8", "float32", calibration=ROOT / "samples")
@@ -224,12 +226,13 @@ def network_table(contestants: list[Contestant]) -> dict[str, Any]:
 
 
 def accuracy_table(data: Path, limit: int) -> dict[str, Any]:
-    """The shipped model and OpenCV's usual recipe on the same pictures."""
+    """The shipped models and OpenCV's usual recipe on the same pictures."""
     root, samples = benchmark_samples(data, limit)
-    segmenter = load_segmenter(shipped_model())
-    classes = {len(segmenter.contract.output.class_names)}
+    large, small = load_segmenter(shipped_model()), load_segmenter(shipped_model("unetlite-nano"))
+    classes = {len(large.contract.output.class_names)}
     finders: dict[str, Callable[[Any], Any]] = {
-        "unetlite, int8": lambda image: segmenter(image).finding.quad,
+        "unetlite, int8": lambda image: large(image).finding.quad,
+        "unetlite-nano, int8": lambda image: small(image).finding.quad,
         "OpenCV: Canny, contours, approxPolyDP": usual_recipe,
     }
     found: dict[str, list[float]] = {name: [] for name in finders}

@@ -19,19 +19,20 @@ ROOT = Path(__file__).resolve().parents[1]
 KERAS = ROOT / "models" / "unetlite.keras"
 
 
-def quad_ious(samples: list[Sample]) -> np.ndarray:
-    segmenter = load_segmenter(shipped_model())
+def quad_ious(samples: list[Sample], name: str = "unetlite") -> np.ndarray:
+    segmenter = load_segmenter(shipped_model(name))
     found = [segmenter(read_image(sample.image)).finding.quad for sample in samples]
     return np.array([quad_iou(quad, read_quad(sample.polygon)) for quad, sample in zip(found, samples, strict=True)])
 
 
-def test_it_carries_the_training_summary_of_the_committed_network() -> None:
-    contract = read_contract(shipped_model())
-    summary = json.loads((ROOT / "models" / "unetlite.training.json").read_text())
+@pytest.mark.parametrize("name", ["unetlite", "unetlite-nano"])
+def test_it_carries_the_training_summary_of_the_committed_network(name: str) -> None:
+    contract = read_contract(shipped_model(name))
+    summary = json.loads((ROOT / "models" / f"{name}.training.json").read_text())
     assert contract.level == "int8"
     assert contract.training["data"] == summary["data"]
     assert any("sha256" in name for name in contract.calibration)
-    assert shipped_model().stat().st_size <= 600_000
+    assert shipped_model(name).stat().st_size <= 600_000
 
 
 def test_int8_agrees_with_the_float_network_on_the_sample_pictures() -> None:
@@ -47,6 +48,11 @@ def test_it_finds_the_sample_documents_and_nothing_else() -> None:
     ious = quad_ious(samples)
     assert ious.mean() > 0.7  # the drawn samples are harder than the real photographs below
     assert (ious >= 0.9).mean() > 0.5
+
+
+def test_the_small_one_finds_most_of_what_the_large_one_finds() -> None:
+    samples = find_samples(ROOT / "samples")
+    assert quad_ious(samples, "unetlite-nano").mean() > quad_ious(samples).mean() - 0.2
 
 
 def test_it_finds_real_documents_of_a_type_that_it_never_saw(real_data: Path) -> None:
