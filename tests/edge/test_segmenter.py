@@ -243,7 +243,7 @@ def test_shipped_models_go_by_name(name):
 
 
 def test_an_unknown_shipped_model_is_an_error_that_names_those_there_are(tmp_path, monkeypatch):
-    with pytest.raises(ModelError, match="expected the shipped model large, found unetlite; pass --model"):
+    with pytest.raises(ModelError, match="the shipped model large, found unetlite, unetlite-nano; pass --model"):
         chosen_model(Path("large"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "large").touch()

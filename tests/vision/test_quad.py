@@ -131,6 +131,17 @@ def test_a_side_that_an_object_hides_lies_where_the_shape_of_a_card_wants_it() -
     assert quad_iou(found.quad, card) > 0.97
 
 
+def test_a_side_that_the_map_has_far_off_is_found_where_the_picture_shows_it() -> None:
+    """The network takes a strip of newsprint below the card for part of it: a clean region, of no card's shape."""
+    card = np.array([[150, 110], [493, 110], [493, 326], [150, 326]], np.float32)  # ID-1
+    picture = np.full((480, 640, 3), (70, 60, 50), np.uint8)
+    picture[quad_mask(card, (480, 640))] = (205, 200, 190)
+    lower = card + np.array([[0, 0], [0, 0], [0, 48], [0, 48]], np.float32)
+    probability = cv2.resize(quad_mask(lower, (480, 640)).astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
+    found = locate_document(picture, probability, place((640, 480), InputSpec()), OutputSpec())
+    assert quad_iou(found.quad, card) > 0.97
+
+
 def test_what_the_picture_does_not_show_is_less_sure() -> None:
     probability = cv2.resize(quad_mask(CARD, (240, 320)).astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
     picture = np.full((480, 640, 3), (70, 60, 50), np.uint8)
