@@ -146,7 +146,7 @@ def make_datasets(
         return x, y
 
     def shaped(indices: Any, seeds: Any) -> tuple[Any, Any]:
-        # A whole batch at a time: a call into Python and a copy for each picture cost a quarter of its making.
+        # A whole batch at a time: a call into Python and a copy for each picture cost a fifth of its making.
         x, y = tf.numpy_function(fetch_batch, [indices, seeds], [tf.uint8, tf.float32])
         return tf.ensure_shape(x, (None, *picture_shape)), tf.ensure_shape(y, (None, *truth_shape))
 
