@@ -2,9 +2,10 @@
 
     python benchmarks/architectures.py DATA --work DIR
 
-DATA is a prepared data set. Every candidate is trained from the same seed on the same pictures for the same, short
-time, exported as float32 and int8, and benchmarked in one run; so the figures compare shapes with each other, and not
-with the shipped model, which is trained for longer. Finished trainings in `--work` are used again.
+DATA is a prepared data set, whose validation pictures are measured on. Every candidate is trained from the same seed on
+the same pictures for the same, short time, exported as float32 and int8, and benchmarked in one run; so the figures
+compare shapes with each other, and not with the shipped model, which is trained for longer. Finished trainings in
+`--work` are used again.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ def main(data: Path, work: Path, epochs: int, only: tuple[str, ...], report: Pat
                 "--max-iou-loss", "1", "--max-share-loss", "100", "--max-image-loss", "1")  # fmt: skip
         models += [part for path in files for part in ("--model", path)]
     measured = work / "benchmark.json"
-    run(BIN / "unet-benchmark", "run", "--threads", "1", "--data", data, *models, "--report", measured, "--overwrite")
+    run(BIN / "unet-benchmark", "run", "--threads", "1", "--data", data / "validation", *models, "--report", measured,
+        "--overwrite")  # fmt: skip
     summaries = {name: json.loads((work / f"{name}.training.json").read_text()) for name in names}
     rows = rows_of(json.loads(measured.read_text()), {name: summaries[name]["parameters"] for name in names})
     columns = ["preset", "what", "parameters", "GMAC", "int8 file", "invoke / edge", "IoU float / int8",
