@@ -29,15 +29,15 @@ from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region
 from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad, as_quad
-from unetlite.vision.refine import Belief, Refinement, refine_quad
+from unetlite.vision.refine import SEARCH_SHARE, Belief, Refinement, refine_quad
 from unetlite.vision.shape import PLAIN_COST
 
 _LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4, 0.86, -0.7)  # of the way from the threshold to 0 or 1
 _SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
-# Of the card's width; `refine_quad`'s own is 0.06. The first for the quads of a map that is off; the others, one after
-# the other, for the best of them where it is not plain: one side may be far off, and then the others are a little.
-_SEARCH_SHARE = 0.16
-_MORE_SEARCH_SHARES = (0.25, 0.12, 0.06)
+# Of the card's width. The first for the quads of a map that is off; the others, one after the other, for the best of
+# them where it is not plain: one side may be far off, and then the others are a little.
+_WIDE_SEARCH_SHARE = 0.16
+_MORE_SEARCH_SHARES = (0.25, 0.12, SEARCH_SHARE)
 _PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
 # Of likeness and certainty (logarithms), shape cost and agreement, and the constant: benchmarks/confidence.py on the
@@ -193,7 +193,7 @@ def contested_document(
         if candidate is None or any(_is_same(candidate, other) for other in tried):
             continue
         tried.append(candidate)
-        trial = refined(map_to_image(candidate, probability, placement), _SEARCH_SHARE)
+        trial = refined(map_to_image(candidate, probability, placement), _WIDE_SEARCH_SHARE)
         if best is None or trial.worth > best.worth:
             best = trial
         if trial.is_plain():
@@ -201,8 +201,7 @@ def contested_document(
     if best is None:
         return Finding(None, 0.0)
     for share in () if best.is_plain() else _MORE_SEARCH_SHARES:
-        trial = refined(best.refinement.quad, share)
-        best = trial if trial.worth > best.worth else best
+        best = max(best, refined(best.refinement.quad, share), key=lambda trial: trial.worth)
     inside = mask_of(best.in_map, probability)
     likeness = max(iou(inside, region) for region in regions)
     refinement = best.refinement
