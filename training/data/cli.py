@@ -86,6 +86,11 @@ def merge(parts: tuple[Path, ...], to: Path) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV of corners in real frames, to hold cards alike.",
 )
+@click.option(
+    "--frames",
+    type=FOLDER,
+    help="Real frames with corners and nothing on their documents: draw new documents over those, and nothing else.",
+)
 @click.option("--size", "size_wh", type=SIZE, help="The pictures' size.  [default: several, upright and wide]")
 @click.option("--negatives", type=click.FloatRange(0, 1), default=0.15, help="Share of pictures without a document.")
 @click.option(

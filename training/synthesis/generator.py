@@ -20,8 +20,10 @@ from unetlite.training.synthesis.contact import write_contact_sheet
 from unetlite.training.synthesis.faces import Face, draw_face
 from unetlite.training.synthesis.poses import read_priors
 from unetlite.training.synthesis.randomness import chance, pick, stream
+from unetlite.training.synthesis.reprints import reprint_frame, usable_frames
 from unetlite.training.synthesis.scene import Scene, draw_document_scene, draw_negative_scene
 from unetlite.training.synthesis.surfaces import SurfaceSource
+from unetlite.vision.dataset import Sample, find_samples, split_folder
 from unetlite.vision.errors import DatasetError
 from unetlite.vision.files import read_json, write_json, write_text
 from unetlite.vision.image import write_image
@@ -50,6 +52,7 @@ class Recipe:
     pictures: tuple[Path, ...]
     faces: tuple[Path, ...]
     faces_folder: Path | None
+    frames: tuple[Sample, ...]
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ def generate(
     backgrounds: Path | None = None,
     faces: Path | None = None,
     poses: Path | None = None,
+    frames: Path | None = None,
     size_wh: tuple[int, int] | None = None,
     negatives: float = 0.15,
     classes: tuple[str, ...] = ("document",),
@@ -89,6 +93,8 @@ def generate(
         backgrounds: folder of pictures and small seamless tiles to use besides the procedural surfaces.
         faces: folder of flat document pictures to use besides the procedural faces.
         poses: CSV of corners in real frames, see `read_priors`.
+        frames: real frames with corners, a MIDV folder or a prepared one (its train/); every picture is then one of
+            them with a face over its document, and nothing else is drawn.
         size_wh: the pictures' size; by default each draws one of SIZES_WH.
         negatives: share of pictures without a document, 0..1.
         classes: ("document",) for masks of 0 and 255, ("card", "passport") for masks of 0, 1 and 2.
@@ -101,6 +107,10 @@ def generate(
         OutputError: a file could not be written.
     """
     _check(count, seed, size_wh, negatives, classes)
+    if frames and (backgrounds or poses or size_wh):
+        raise DatasetError(
+            f"{frames}: expected frames without backgrounds, poses or a size, which they have already; leave those out"
+        )
     directory = Path(directory)
     background_paths = assets.list_images(backgrounds) if backgrounds else []
     face_paths = assets.usable_faces(assets.list_images(faces)) if faces else []
@@ -111,6 +121,7 @@ def generate(
     if poses:
         read_priors(poses)
     tiles, pictures = assets.split_tiles(background_paths)
+    samples = usable_frames(find_samples(split_folder(frames, "train")), frames) if frames else []
     recipe = Recipe(
         directory,
         seed,
@@ -122,6 +133,7 @@ def generate(
         pictures,
         tuple(face_paths),
         Path(faces) if faces else None,
+        tuple(samples),
     )
     record = {
         "generator": GENERATOR_VERSION,
@@ -133,6 +145,7 @@ def generate(
         "backgrounds": _describe(backgrounds, background_paths),
         "faces": _describe(faces, face_paths),
         "poses": _describe(poses.parent, [poses]) if poses else None,
+        **({"frames": _describe(frames, [sample.image for sample in samples])} if frames else {}),
         "licences": "those of the named asset folders are not known to the generator",
         **({"shard": str(shard)} if shard else {}),
     }
@@ -283,6 +296,10 @@ class Workshop:
         """Picture `index`: the scene, its document's name and its JPEG quality."""
         recipe = self.recipe
         rng = stream(recipe.seed, "picture", index)
+        if recipe.frames:
+            frame = pick(rng, recipe.frames)
+            scene = reprint_frame(rng, frame, self._face(index // PICTURES_PER_FACE))
+            return scene, f"reprint:{frame.clip}", int(rng.integers(40, 96))  # a split keeps a clip together
         size_wh = recipe.size_wh or pick(rng, SIZES_WH)
         if chance(rng, recipe.negatives):
             document = f"negative:{recipe.seed}:{index}"
