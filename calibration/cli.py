@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from unetlite.vision.cli import SIZE, Command, overwrite_option, tell, watching
+from unetlite.vision.contract import FITS
 
 
 @click.command(cls=Command)
@@ -19,7 +20,7 @@ from unetlite.vision.cli import SIZE, Command, overwrite_option, tell, watching
 @click.option("--size", "size_wh", type=SIZE, default="256x256", help="The network's input size in pixels.")
 @click.option("--input-range", nargs=2, type=float, default=(0.0, 1.0), metavar="LOW HIGH",
               help="The real values that 0 and 255 stand for.")  # fmt: skip
-@click.option("--fit", type=click.Choice(["stretch", "letterbox"]), default="stretch",
+@click.option("--fit", type=click.Choice(FITS), default="stretch",
               help="How a picture is brought to that size.")  # fmt: skip
 @overwrite_option
 def main(

@@ -16,7 +16,7 @@ from unetlite.edge.model_contract import Overrides, TensorSpec, check_tensors, t
 from unetlite.edge.runtime import RuntimeInfo, judge_model, make_interpreter
 from unetlite.vision.contract import Contract, InputSpec, read_model
 from unetlite.vision.errors import ModelError
-from unetlite.vision.preprocess import to_real
+from unetlite.vision.preprocess import Placement, to_real
 
 _SLACK = 0.01  # float kernels may leave [0, 1] by a rounding error, a network without its last activation by far
 
@@ -32,6 +32,10 @@ class Answer:
 
     values: np.ndarray
     real_of_level: np.ndarray | None
+
+    def upright(self, placement: Placement) -> Answer:
+        """The answer as the picture stands that was asked about."""
+        return Answer(placement.upright(self.values), self.real_of_level)
 
     def real(self) -> np.ndarray:
         """(h, w, C) float32."""

@@ -1,6 +1,6 @@
 """Options that several of the device's commands share, said once.
 
-Stands apart so that a model is named and described alike everywhere. Imports click alone.
+Stands apart so that a model is named and described alike everywhere. Imports click and names alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from unetlite.vision.contract import FITS
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -39,7 +41,7 @@ def model_options(command: _F) -> _F:
             ),
             click.option(
                 "--fit",
-                type=click.Choice(["stretch", "letterbox"]),
+                type=click.Choice(FITS),
                 help="How a picture is fitted into the input, instead of what the model says.",
             ),
             click.option("--labels", type=PATH, help="Class names, one a line, background first, likewise."),

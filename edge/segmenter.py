@@ -43,7 +43,7 @@ class Segmentation:
     """What a network says about one picture.
 
     Attributes:
-        answer: the network's output as it left, (h, w, C).
+        answer: the network's output as it left, (h, w, C); turned back where the picture was turned.
         probability: (h, w) float32 in [0, 1], that a pixel of the output is part of a document.
         finding: the document's quad in pixels of the picture, refined on its edges, and the confidence.
         placement: how the picture was fitted into the input.
@@ -127,7 +127,7 @@ class Segmenter:
         fed = time.perf_counter()
         self.network.invoke()
         invoked = time.perf_counter()
-        answer = self.network.answer()
+        answer = self.network.answer().upright(placement)
         probability = document_probability(answer.real(), self.contract.output)
         finding = self.locate(image, probability, placement)
         done = time.perf_counter()
@@ -160,7 +160,7 @@ class Segmenter:
         self.network.feed(pixels)
         self.network.invoke()
         closer = place_view(view, fitted, placement)
-        second = document_probability(self.network.answer().real(), output)
+        second = document_probability(self.network.answer().upright(fitted).real(), output)
         return locate_document(image, fuse(probability, placement, second, closer), closer, output)
 
 
@@ -182,7 +182,7 @@ def load_segmenter(
         threads: of the interpreter, 1 or more.
         runtime: a key of `runtime.RUNTIMES`; None chooses.
         input_range: real values of 0 and 255, in place of what the model says.
-        fit: "stretch" or "letterbox", likewise.
+        fit: one of `contract.FITS`, likewise.
         threshold: likewise.
         labels: class names, background first, likewise.
         require_sha256: hex digest that the file's bytes must have, as the export record states it.

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from unetlite.vision.cli import Command, overwrite_option, tell, watching
+from unetlite.vision.contract import FITS
 
 NOT_ALL = 3  # exit status where a level was refused or rejected and the others were written
 
@@ -28,7 +29,7 @@ NOT_ALL = 3  # exit status where a level was refused or rejected and the others 
 @click.option("--to", "folder", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
 @click.option("--input-range", nargs=2, type=float, metavar="LOW HIGH",
               help="Real values of 0 and 255, if not as trained.")  # fmt: skip
-@click.option("--fit", type=click.Choice(["stretch", "letterbox"]), help="How pictures are fitted, if not as trained.")
+@click.option("--fit", type=click.Choice(FITS), help="How pictures are fitted, if not as trained.")
 @click.option("--labels", type=click.Path(path_type=Path), metavar="FILE",
               help="Class names, one a line, background first, if not as trained.")  # fmt: skip
 @click.option("--author", default="not stated", help="For the metadata.")

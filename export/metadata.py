@@ -103,7 +103,11 @@ def _segmenter_metadata(
     segmenter, info = writers
     name, author, version, licence = titles
     spec, output = contract.input, contract.output
-    fitted = "stretched" if spec.fit == "stretch" else "scaled and padded with grey"
+    fitted = {
+        "stretch": "stretched",
+        "letterbox": "scaled and padded with grey",
+        "turn": "stretched, and turned by a quarter counterclockwise where picture and input do not both lie or stand",
+    }[spec.fit]
     masks = (
         f"One map: the probability of '{output.class_names[-1]}', taken from {output.threshold:g} on. "
         f"Ask readers for CONFIDENCE_MASK."

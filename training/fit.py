@@ -21,6 +21,7 @@ import tensorflow as tf
 from unetlite.training.data.pipeline import Target, make_dataset, make_datasets
 from unetlite.training.data.records import RecordSample, find_records, has_records
 from unetlite.training.distributed import SummedAdamW, Team, fit_together, form_team
+from unetlite.training.fused import fused_normalization
 from unetlite.training.losses import make_loss
 from unetlite.training.metrics import make_metrics
 from unetlite.training.pictures import PredictionPictures
@@ -87,7 +88,8 @@ def train(
     team = form_team(settings.strategy) if settings.strategy else None
     chief = team is None or team.chief
     num_classes = len(settings.class_names)
-    spec = InputSpec(size_wh=settings.size_wh or PRESETS[settings.preset].size_wh)
+    preset = PRESETS[settings.preset]
+    spec = InputSpec(settings.size_wh or preset.size_wh, fit=preset.fit)
     loss = make_loss(settings.loss, num_classes)
     earlier_model = describe_start(start)
     model = _compiled_model(settings, spec, loss, start, team)
@@ -120,16 +122,18 @@ def train(
         ]
     try:
         if team is None:
-            model.fit(
-                make_dataset(
-                    train_samples, spec, target, settings.batch_size, errors, augment_seed=settings.seed + len(earlier)
-                ),
-                validation_data=validation,
-                epochs=settings.epochs,
-                callbacks=callbacks,
-                shuffle=False,  # the pipeline does, with a seed
-                verbose=1 if sys.stderr.isatty() else 2,
+            augmented = make_dataset(
+                train_samples, spec, target, settings.batch_size, errors, augment_seed=settings.seed + len(earlier)
             )
+            with fused_normalization():
+                model.fit(
+                    augmented,
+                    validation_data=validation,
+                    epochs=settings.epochs,
+                    callbacks=callbacks,
+                    shuffle=False,  # the pipeline does, with a seed
+                    verbose=1 if sys.stderr.isatty() else 2,
+                )
         else:
             passed = int(team.from_chief([np.array([len(earlier)])])[0][0])
             shares: dict[str, Any] = {"replicas": team.replicas, "own": team.own}

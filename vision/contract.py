@@ -21,7 +21,7 @@ from unetlite.vision.errors import ContractError, ModelError
 CONTRACT_VERSION = 1
 CONTRACT_FILE = "contract.json"
 LABELS_FILE = "labels.txt"
-FITS = ("stretch", "letterbox")
+FITS = ("stretch", "letterbox", "turn")
 OUTPUT_KINDS = ("sigmoid", "softmax")
 LEVELS = ("float32", "float16", "weights8", "dynamic", "int8", "int16x8")
 MAX_CONTRACT_BYTES = 1 << 20  # a contract is about 2 kB; a zip member that unpacks to more is no contract
@@ -32,7 +32,13 @@ MAX_CLASSES = 256  # masks hold a class in a byte
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How a picture enters: RGB uint8 of `size_wh`, fitted by `fit`; 0..255 stands for `real_range`."""
+    """How a picture enters: RGB uint8 of `size_wh`, fitted by `fit`; 0..255 stands for `real_range`.
+
+    Attributes:
+        fit: "stretch" to the size; "letterbox", scaled and centred on grey; "turn", stretched, and turned by a quarter
+            counterclockwise where the picture stands and the input lies, or the other way round. The answer of a
+            turned picture is turned back.
+    """
 
     size_wh: tuple[int, int] = (256, 256)
     real_range: tuple[float, float] = (0.0, 1.0)

@@ -26,17 +26,25 @@ LETTERBOX_GREY = 114  # neither card nor shadow; the value Ultralytics pads with
 class Placement:
     """Where a picture lies inside the network's input: input = (image + 0.5) * scale - 0.5 + offset.
 
+    Of a picture that is turned on its way in, all this is said of the input, and of maps, before they were turned.
+
     Attributes:
         image_size_wh: pixels of the picture.
         input_size_wh: pixels of the network's input.
         scale_xy: input pixels per picture pixel.
         offset_xy: input pixels left of and above the picture; whole ones, but where a part of it fills the input.
+        turned: whether what was fitted enters turned by a quarter, counterclockwise.
     """
 
     image_size_wh: tuple[int, int]
     input_size_wh: tuple[int, int]
     scale_xy: tuple[float, float]
     offset_xy: tuple[float, float]
+    turned: bool = False
+
+    def upright(self, output: np.ndarray) -> np.ndarray:
+        """A map of the network's output, (h, w) or (h, w, C), turned back where the picture was turned."""
+        return np.ascontiguousarray(np.rot90(output, -1)) if self.turned else output
 
     def to_input(self, points: np.ndarray) -> np.ndarray:
         """Picture pixels (..., 2) to input pixels, float64; pixel centres at integers."""
@@ -68,11 +76,14 @@ class Placement:
 
 
 def place(image_size_wh: tuple[int, int], spec: InputSpec) -> Placement:
-    """How a picture of this size is fitted into the network's input: stretched, or scaled and centred."""
+    """How a picture of this size is fitted into the network's input."""
     width, height = image_size_wh
     input_w, input_h = spec.size_wh
-    if spec.fit == "stretch":
-        return Placement((width, height), spec.size_wh, (input_w / width, input_h / height), (0, 0))
+    if spec.fit != "letterbox":
+        turned = spec.fit == "turn" and (width - height) * (input_w - input_h) < 0
+        if turned:
+            input_w, input_h = input_h, input_w
+        return Placement((width, height), (input_w, input_h), (input_w / width, input_h / height), (0, 0), turned)
     scale = min(input_w / width, input_h / height)
     inner_w, inner_h = _inner_size((width, height), scale)
     offset = ((input_w - inner_w) // 2, (input_h - inner_h) // 2)
@@ -95,7 +106,7 @@ def preprocess(image: RgbImage, spec: InputSpec) -> tuple[np.ndarray, Placement]
         and the placement that leads back.
     """
     placement = place((image.shape[1], image.shape[0]), spec)
-    return _fit(image, placement, LETTERBOX_GREY), placement
+    return _turned(_fit(image, placement, LETTERBOX_GREY), placement), placement
 
 
 def preprocess_mask(mask: np.ndarray, spec: InputSpec) -> np.ndarray:
@@ -117,7 +128,11 @@ def preprocess_mask(mask: np.ndarray, spec: InputSpec) -> np.ndarray:
         coverage_index = np.argmax(np.stack(covers), axis=0)
     fitted = classes[coverage_index].astype(np.uint8)
     inside = _fit(np.ones_like(mask, np.uint8), placement, 0)
-    return fitted * inside
+    return _turned(fitted * inside, placement)
+
+
+def _turned(fitted: np.ndarray, placement: Placement) -> np.ndarray:
+    return cv2.rotate(fitted, cv2.ROTATE_90_COUNTERCLOCKWISE) if placement.turned else fitted
 
 
 def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:

@@ -69,7 +69,7 @@ def place_view(view: View, closer: Placement, placement: Placement) -> Placement
     """
     scale_x, scale_y = closer.scale_xy
     offset = closer.offset_xy[0] - view.left * scale_x, closer.offset_xy[1] - view.top * scale_y
-    return Placement(placement.image_size_wh, closer.input_size_wh, closer.scale_xy, offset)
+    return Placement(placement.image_size_wh, closer.input_size_wh, closer.scale_xy, offset, closer.turned)
 
 
 def fuse(first: np.ndarray, placement: Placement, second: np.ndarray, closer: Placement) -> np.ndarray:

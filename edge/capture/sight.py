@@ -81,7 +81,7 @@ class Sight:
         fed = time.perf_counter()
         network.invoke()
         invoked = time.perf_counter()
-        probability = document_probability(network.answer().real(), contract.output)
+        probability = document_probability(network.answer().upright(placement).real(), contract.output)
         last = None if every else self._recent(frame, known)
         still = last is not None and _is_same(probability, last.probability)
         if last is not None and still:

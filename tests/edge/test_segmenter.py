@@ -6,11 +6,14 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from drawn import draw_card
 
-from unetlite.edge.segmenter import chosen_model, load_segmenter
+from unetlite.edge.network import Answer
+from unetlite.edge.runtime import RuntimeInfo
+from unetlite.edge.segmenter import Segmenter, chosen_model, load_segmenter
 from unetlite.vision.contract import Contract, InputSpec, OutputSpec
 from unetlite.vision.errors import ContractError, ModelError
 from unetlite.vision.metrics import mask_iou, quad_iou
@@ -102,6 +105,41 @@ def test_letterbox_and_stretch_find_the_same_card(models, card_quad):
         assert quad_iou(quad, tall_quad) > 0.9
     # The bars are grey, not document: the mask ends with the picture.
     assert not load_segmenter(models.bright__float32, fit="letterbox")(image).mask[:150].any()
+
+
+class Brightness:
+    """A network whose answer is how bright a lying input is, at a quarter of its size."""
+
+    def feed(self, pixels: np.ndarray) -> None:
+        assert pixels.shape == (192, 320, 3)
+        self._grey = cv2.resize(pixels[..., 0], (80, 48), interpolation=cv2.INTER_AREA)
+
+    looks = 0
+
+    def invoke(self) -> None:
+        self.looks += 1
+
+    def answer(self) -> Answer:
+        return Answer((self._grey[..., None] / np.float32(255.0)).astype(np.float32), None)
+
+
+@pytest.mark.parametrize("size_wh", [(480, 640), (640, 480)])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_turned_picture_is_answered_as_it_stands(card_quad, size_wh, beside):
+    contract = Contract(InputSpec((320, 192), fit="turn"))
+    segmenter = Segmenter(Brightness(), contract, "test", RuntimeInfo("test", "0"))
+    quad = card_quad + np.float32([60, 150])
+    image, mask = draw_card(quad, size_wh=size_wh)
+    if beside:  # something that touches the card: a second look
+        x, y = quad.astype(int).max(axis=0)
+        cv2.rectangle(image, (x - 30, y - 50), (x + 40, y - 30), (240, 240, 240), -1)
+    found = segmenter(image)
+    assert segmenter.network.looks == 1 + beside
+    assert found.placement.turned == (size_wh[0] < size_wh[1])
+    map_shape = (80, 48) if found.placement.turned else (48, 80)
+    assert found.answer.values.shape[:2] == found.probability.shape == map_shape
+    assert quad_iou(found.finding.quad, quad) > 0.97
+    assert mask_iou(found.mask, mask) > (0.85 if beside else 0.93)
 
 
 def test_a_quantized_model_without_contract_says_enough_by_its_quantization(models, card_quad):

@@ -4,14 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from unetlite.vision.contract import InputSpec
+from unetlite.vision.contract import FITS, InputSpec
 from unetlite.vision.metrics import mask_iou
 from unetlite.vision.preprocess import place, preprocess, preprocess_mask, to_real
 
 SIZES = [(540, 960), (960, 540), (64, 64), (1, 1), (37, 201), (1920, 1080)]
 
 
-@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("size_wh", SIZES)
 def test_points_come_back_from_the_input_to_where_they_were(fit: str, size_wh: tuple[int, int]) -> None:
     placement = place(size_wh, InputSpec((256, 192), fit=fit))
@@ -19,7 +19,7 @@ def test_points_come_back_from_the_input_to_where_they_were(fit: str, size_wh: t
     assert np.allclose(placement.to_image(placement.to_input(points)), points)
 
 
-@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("size_wh", SIZES)
 def test_the_input_has_the_contracts_size(fit: str, size_wh: tuple[int, int]) -> None:
     pixels, _ = preprocess(np.full((size_wh[1], size_wh[0], 3), 9, np.uint8), InputSpec((96, 64), fit=fit))
@@ -38,15 +38,28 @@ def test_a_letterbox_keeps_the_aspect_and_pads_with_grey() -> None:
     assert placement.scale_xy == (0.32, 0.32)
 
 
-@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("fit", FITS)
 def test_a_mask_goes_through_the_input_and_back_to_the_same_place(fit: str) -> None:
     mask = np.zeros((960, 540), np.uint8)
     mask[300:620, 81:470] = 1
-    spec = InputSpec((256, 256), fit=fit)
+    spec = InputSpec((320, 192), fit=fit)
     fitted = preprocess_mask(mask, spec)
     _, placement = preprocess(np.zeros((960, 540, 3), np.uint8), spec)
-    back = placement.map_to_image(fitted.astype(np.float32)) >= 0.5
-    assert mask_iou(back, mask == 1) > 0.99
+    back = placement.map_to_image(placement.upright(fitted).astype(np.float32)) >= 0.5
+    assert mask_iou(back, mask == 1) > 0.98
+
+
+def test_a_standing_picture_lies_down_in_a_lying_input_and_a_lying_one_stays() -> None:
+    spec = InputSpec((320, 192), fit="turn")
+    standing = np.zeros((960, 576, 3), np.uint8)
+    standing[:480] = 255  # its top
+    pixels, placement = preprocess(standing, spec)
+    assert placement.turned and (pixels[:, :156] == 255).all() and (pixels[:, 164:] == 0).all()  # now on the left
+    assert np.array_equal(placement.upright(pixels), cv2.resize(standing, (192, 320), interpolation=cv2.INTER_AREA))
+    lying = np.ascontiguousarray(np.rot90(standing))
+    pixels_of_lying, placement = preprocess(lying, spec)
+    assert not placement.turned and np.array_equal(pixels_of_lying, pixels)
+    assert not place((500, 500), spec).turned and not place((540, 960), InputSpec((256, 256), fit="turn")).turned
 
 
 def test_a_map_of_a_quarter_of_the_input_returns_to_the_same_place() -> None:

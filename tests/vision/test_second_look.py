@@ -4,17 +4,17 @@ import cv2
 import numpy as np
 import pytest
 
-from unetlite.vision.contract import InputSpec
+from unetlite.vision.contract import FITS, InputSpec
 from unetlite.vision.preprocess import place
 from unetlite.vision.second_look import closer_view, fuse, place_view
 
 PICTURE_WH = (1080, 1920)
 CARD = np.array([[420.0, 700.0], [760.0, 740.0], [740.0, 960.0], [400.0, 920.0]])
-FITS = ["stretch", "letterbox"]
 
 
-def map_of(quad: np.ndarray, placement, size_wh=(64, 64)) -> np.ndarray:
+def map_of(quad: np.ndarray, placement) -> np.ndarray:
     """What a perfect network would answer: coverage of each pixel of the map, drawn at eight times its size."""
+    size_wh = (placement.input_size_wh[0] // 4, placement.input_size_wh[1] // 4)
     share = 8 * np.divide(size_wh, placement.input_size_wh)
     points = (placement.to_input(quad) + 0.5) * share - 0.5
     large = np.zeros((8 * size_wh[1], 8 * size_wh[0]), np.uint8)
@@ -23,7 +23,7 @@ def map_of(quad: np.ndarray, placement, size_wh=(64, 64)) -> np.ndarray:
 
 
 def looks(fit: str):
-    spec = InputSpec(size_wh=(256, 256), fit=fit)
+    spec = InputSpec(size_wh=(320, 192), fit=fit)
     placement = place(PICTURE_WH, spec)
     first = map_of(CARD, placement)
     view = closer_view(first >= 0.5, placement)
@@ -71,7 +71,7 @@ def test_there_is_nothing_closer_of_a_region_that_fills_the_picture():
 @pytest.mark.parametrize("fit", FITS)
 def test_both_looks_lie_on_each_other(fit):
     placement, first, view, closer = looks(fit)
-    part = place((view.right - view.left, view.bottom - view.top), InputSpec(size_wh=(256, 256), fit=fit))
+    part = place((view.right - view.left, view.bottom - view.top), InputSpec(size_wh=(320, 192), fit=fit))
     second = map_of(CARD - (view.left, view.top), part)
     fused = fuse(first, placement, second, closer)
     inside, union = ((fused >= 0.5) & (second >= 0.5)).sum(), ((fused >= 0.5) | (second >= 0.5)).sum()
@@ -84,7 +84,7 @@ def test_both_looks_lie_on_each_other(fit):
 
 def test_looks_that_contradict_each_other_leave_it_open():
     placement, first, view, closer = looks("stretch")
-    fused = fuse(first, placement, np.zeros((64, 64), np.float32), closer)
+    fused = fuse(first, placement, np.zeros_like(first), closer)
     assert fused.dtype == np.float32
-    assert fused[32, 32] == pytest.approx(0.5, abs=0.01)
+    assert fused[24, 40] == pytest.approx(0.5, abs=0.01)
     assert fused[0, 0] < 0.01
