@@ -37,12 +37,16 @@ class InputSpec:
     Attributes:
         fit: "stretch" to the size; "letterbox", scaled and centred on grey; "turn", stretched, and turned by a quarter
             counterclockwise where the picture stands and the input lies, or the other way round. The answer of a
-            turned picture is turned back.
+            turned picture is turned back. A square lies no way: "turn" is "stretch" there.
     """
 
     size_wh: tuple[int, int] = (256, 256)
     real_range: tuple[float, float] = (0.0, 1.0)
     fit: str = "stretch"
+
+    def __post_init__(self) -> None:
+        if self.fit == "turn" and self.size_wh[0] == self.size_wh[1]:
+            object.__setattr__(self, "fit", "stretch")  # one name for one thing: specs are compared
 
     @property
     def scale(self) -> float:

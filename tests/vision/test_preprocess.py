@@ -59,7 +59,8 @@ def test_a_standing_picture_lies_down_in_a_lying_input_and_a_lying_one_stays() -
     lying = np.ascontiguousarray(np.rot90(standing))
     pixels_of_lying, placement = preprocess(lying, spec)
     assert not placement.turned and np.array_equal(pixels_of_lying, pixels)
-    assert not place((500, 500), spec).turned and not place((540, 960), InputSpec((256, 256), fit="turn")).turned
+    assert not place((500, 500), spec).turned
+    assert InputSpec((256, 256), fit="turn") == InputSpec((256, 256))
 
 
 def test_a_map_of_a_quarter_of_the_input_returns_to_the_same_place() -> None:
