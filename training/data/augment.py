@@ -46,6 +46,9 @@ def _move(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tupl
     centre = np.array([width, height], np.float32) / 2
     angle = rng.normal(0, np.radians(8)) if rng.random() < 0.8 else rng.uniform(-np.pi, np.pi)
     zoom = np.exp(rng.normal(0, 0.18))
+    if height != width and rng.random() < 0.25:  # held the other way, and nearer: the short side was filled before
+        angle += np.pi / 2
+        zoom *= rng.uniform(1.0, max(width, height) / min(width, height))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32) * zoom
     moved = (corners - centre) @ turn.T + centre
     moved += rng.normal(0, 0.04, (4, 2)) * (width, height) + rng.normal(0, 0.05, 2) * (width, height)
