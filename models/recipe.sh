@@ -8,7 +8,7 @@ mkdir -p "$5"
 work=$(realpath "$5")
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
-drawn_licence="drawn by unetlite; surfaces and faces: CC0, CC BY 4.0, MIT, free wallpapers, DLC-2021 crops (CC BY-SA 2.5)"
+drawn_licence="drawn by unetlite; surfaces and faces: CC0, MIT, free wallpapers, DLC-2021 crops (CC BY-SA 2.5)"
 train=(unet-train --batch-size 32 --loss dice+bce --schedule cosine --patience 100 --learning-rate 0.002 --resume)
 
 draw() { # NAME COUNT SEED NEGATIVES SPLIT
