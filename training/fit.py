@@ -39,6 +39,7 @@ class Settings:
 
     preset: str = "edge"
     size_wh: tuple[int, int] | None = None
+    fit: str = "stretch"
     epochs: int = 50
     batch_size: int = 16
     learning_rate: float = 1e-3
@@ -88,8 +89,7 @@ def train(
     team = form_team(settings.strategy) if settings.strategy else None
     chief = team is None or team.chief
     num_classes = len(settings.class_names)
-    preset = PRESETS[settings.preset]
-    spec = InputSpec(settings.size_wh or preset.size_wh, fit=preset.fit)
+    spec = InputSpec(settings.size_wh or PRESETS[settings.preset].size_wh, fit=settings.fit)
     loss = make_loss(settings.loss, num_classes)
     earlier_model = describe_start(start)
     model = _compiled_model(settings, spec, loss, start, team)

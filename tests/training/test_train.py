@@ -8,13 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 keras = pytest.importorskip("keras", reason="training needs TensorFlow: pip install 'unetlite[train-cpu]'")
 
+from unetlite.edge.segmenter import load_segmenter  # noqa: E402
 from unetlite.training.cli import main  # noqa: E402
 from unetlite.training.data.prepare import prepare  # noqa: E402
+from unetlite.vision.contract import InputSpec  # noqa: E402
 
 QUICK = ["--preset", "nano", "--size", "64x64", "--batch-size", "4", "--learning-rate", "0.01"]
 
@@ -87,6 +90,15 @@ def test_a_training_begins_with_another_models_weights_and_tells_what_those_saw(
     arguments = ["--data", str(prepared), "--model-out", other, "--preset", "edge", "--size", "64x64"]
     result = CliRunner().invoke(main, [*arguments, "--start", str(tmp_path / "base.keras")])
     assert result.exit_code == 1 and "expected the" in result.stderr and "--preset" in result.stderr
+
+
+def test_a_lying_input_is_trained_on_turned_pictures_and_says_so(prepared: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(prepared), "--model-out", str(tmp_path / "lying.keras"), *QUICK]
+    result = CliRunner().invoke(main, [*arguments, "--epochs", "1", "--size", "128x64", "--fit", "turn"])
+    assert result.exit_code == 0, result.output
+    segmenter = load_segmenter(tmp_path / "lying.keras")
+    assert segmenter.contract.input == InputSpec((128, 64), fit="turn")
+    assert segmenter(np.zeros((200, 100, 3), np.uint8)).placement.turned
 
 
 def test_what_cannot_be_trained_on_is_said_in_one_sentence(prepared: Path, midv_folder: Path, tmp_path: Path) -> None:
