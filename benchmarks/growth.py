@@ -123,6 +123,8 @@ def measure_pipeline(work: Path, count: int, steps: int, preset: str) -> dict[st
     Both take turns in groups of steps, so that what else the machine does falls on both alike. Pictures are in the
     cache, as from the second epoch on; the first epoch reads and decodes them besides.
     """
+    from unetlite.training.fused import fused_normalization
+
     batch = PIPELINES[preset]
     model, dataset = _model_and_batches(work / f"drawn-{count}", preset, batch)
     begin = time.process_time()
@@ -130,8 +132,9 @@ def measure_pipeline(work: Path, count: int, steps: int, preset: str) -> dict[st
         pass
     read_ms = (time.process_time() - begin) * 1000 / count * batch
     ready = list(dataset.take(3))
-    for x, y in ready:
-        model.train_on_batch(x, y)
+    with fused_normalization():  # as unet-train does; what was traced stays
+        for x, y in ready:
+            model.train_on_batch(x, y)
 
     def repeated() -> Iterator[Any]:
         while True:
