@@ -36,7 +36,7 @@ tune() { # NAME PRESET START EPOCHS REAL DRAWN...: the last stage, a few hundred
     "${train[@]}" --preset "$2" --epochs "$4" --start "$work/$3.keras" "${data[@]}" --model-out "$work/$1.keras"
 }
 
-export_int8() { # NAME OPTION...: of 300 hard pictures a few are such that a rounding decides what the network itself doubts
+export_int8() { # NAME OPTION...: of 300 hard pictures a rounding decides a few that the network itself doubts
     unet-export "$work/$1.keras" --int8 --calibration "$work/replay-split" --validation "$work/replay-split" \
         --max-image-loss 0.1 --to "$work/exported" --overwrite "${@:2}"
 }

@@ -110,11 +110,11 @@ def test_letterbox_and_stretch_find_the_same_card(models, card_quad):
 class Brightness:
     """A network whose answer is how bright a lying input is, at a quarter of its size."""
 
+    looks = 0
+
     def feed(self, pixels: np.ndarray) -> None:
         assert pixels.shape == (192, 320, 3)
         self._grey = cv2.resize(pixels[..., 0], (80, 48), interpolation=cv2.INTER_AREA)
-
-    looks = 0
 
     def invoke(self) -> None:
         self.looks += 1

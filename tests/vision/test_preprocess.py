@@ -38,15 +38,17 @@ def test_a_letterbox_keeps_the_aspect_and_pads_with_grey() -> None:
     assert placement.scale_xy == (0.32, 0.32)
 
 
-@pytest.mark.parametrize("fit", FITS)
-def test_a_mask_goes_through_the_input_and_back_to_the_same_place(fit: str) -> None:
+@pytest.mark.parametrize(
+    ("fit", "size_wh"), [("stretch", (256, 256)), ("letterbox", (256, 256)), ("turn", (320, 192))]
+)
+def test_a_mask_goes_through_the_input_and_back_to_the_same_place(fit: str, size_wh: tuple[int, int]) -> None:
     mask = np.zeros((960, 540), np.uint8)
     mask[300:620, 81:470] = 1
-    spec = InputSpec((320, 192), fit=fit)
+    spec = InputSpec(size_wh, fit=fit)
     fitted = preprocess_mask(mask, spec)
     _, placement = preprocess(np.zeros((960, 540, 3), np.uint8), spec)
     back = placement.map_to_image(placement.upright(fitted).astype(np.float32)) >= 0.5
-    assert mask_iou(back, mask == 1) > 0.98
+    assert mask_iou(back, mask == 1) > 0.99
 
 
 def test_a_standing_picture_lies_down_in_a_lying_input_and_a_lying_one_stays() -> None:

@@ -26,7 +26,7 @@ _PAPER_SHARE = 0.13  # of the card's width: print has bare paper within this dis
 _GREY_CHROMA = 0.09  # between the lightest and the darkest channel, of paper white: less is a grey copy
 _BLURS = (0.0, 0.5, 0.8, 1.2, 1.8, 2.7, 4.0)  # pixels
 _SHARPER = 1.15  # than the frame's own document: no two faces are alike
-_RIM_PX = 1.5  # of the frame's own document that stay, where its paper ends
+_RIM_PX = 2  # of the frame's own document that stay, where its paper ends
 
 
 def usable_frames(samples: list[Sample], where: Path) -> list[Sample]:
@@ -59,25 +59,14 @@ def reprint_frame(rng: np.random.Generator, sample: Sample, face: Face) -> Scene
     if sides[0] + sides[2] < sides[1] + sides[3]:
         corners, sides = np.roll(corners, -1, axis=0), np.roll(sides, -1)
     width_px = float(max(sides[0], sides[2]))
-    pixels_per_mm = width_px / face.format.width_mm
     outline = face.format.corners_mm.astype(np.float32)
     plane = cv2.getPerspectiveTransform(outline, corners.astype(np.float32))
 
     flat_wh = (max(int(width_px), 32), max(int(width_px * face.format.height_mm / face.format.width_mm), 20))
-    own = cv2.warpPerspective(
-        image, np.linalg.inv(flat_homography(plane, outline, flat_wh)), flat_wh, flags=cv2.INTER_LINEAR
-    )
-    paper = _paper(own)
-    shares = own / np.maximum(paper, 1.0)
-    grey = float(np.mean(shares.max(axis=2) - shares.min(axis=2))) < _GREY_CHROMA
-    printed = photocopy(rng, face.image) if grey else wear(rng, face.image)
-    printed = cv2.resize(printed, flat_wh, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-    darkest = float(np.percentile(shares, 1))
-    picture = paper * (darkest + (1.0 - darkest) * printed / max(float(np.percentile(printed, 97)), 0.3))
-    picture = np.clip(picture + rng.normal(0, rng.uniform(0.5, 3), picture.shape), 0, 255).astype(np.uint8)
-
-    radius_px = 0.0 if grey else face.format.corner_mm * flat_wh[0] / face.format.width_mm
     homography = flat_homography(plane, outline, flat_wh)
+    own = cv2.warpPerspective(image, np.linalg.inv(homography), flat_wh, flags=cv2.INTER_LINEAR)
+    picture, grey = _printed_alike(rng, face, own)
+    radius_px = 0.0 if grey else face.format.corner_mm * flat_wh[0] / face.format.width_mm
     seen = warp_flat(picture, rounded_alpha(flat_wh, radius_px), homography, (image.shape[1], image.shape[0]))
     mask = np.zeros(image.shape[:2], np.float32)
     if seen is not None:
@@ -89,8 +78,22 @@ def reprint_frame(rng: np.random.Generator, sample: Sample, face: Face) -> Scene
         lay_over(canvas, _as_sharp(colours, below, coverage >= 0.5), within, (x, y))
     occluded = chance(rng, 0.2)
     if occluded:
+        pixels_per_mm = width_px / face.format.width_mm
         draw_objects(rng, canvas, corners, pixels_per_mm, over=True, count=int(rng.integers(1, 3)))
     return Scene(canvas, mask >= 0.5, corners, face.format.name, "reprint", occluded)
+
+
+def _printed_alike(rng: np.random.Generator, face: Face, own: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The face on the paper and in the light of a flat document, (H, W, 3) uint8; and whether that is a grey copy."""
+    paper = _paper(own)
+    shares = own / np.maximum(paper, 1.0)
+    grey = float(np.mean(shares.max(axis=2) - shares.min(axis=2))) < _GREY_CHROMA
+    printed = photocopy(rng, face.image) if grey else wear(rng, face.image)
+    printed = cv2.resize(printed, own.shape[1::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    darkest = float(np.percentile(shares, 1))
+    picture = paper * (darkest + (1.0 - darkest) * printed / max(float(np.percentile(printed, 97)), 0.3))
+    noise = rng.normal(0, rng.uniform(0.5, 3), picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8), grey
 
 
 def _paper(flat: np.ndarray) -> np.ndarray:
@@ -102,9 +105,9 @@ def _paper(flat: np.ndarray) -> np.ndarray:
 
 
 def _shrunk(coverage: np.ndarray) -> np.ndarray:
-    reach = round(_RIM_PX)
-    padded = cv2.copyMakeBorder(coverage, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
-    return cv2.erode(padded, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))[reach:-reach, reach:-reach]
+    rim = _RIM_PX
+    padded = cv2.copyMakeBorder(coverage, rim, rim, rim, rim, cv2.BORDER_REPLICATE)
+    return cv2.erode(padded, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))[rim:-rim, rim:-rim]
 
 
 def _as_sharp(colours: np.ndarray, frame: np.ndarray, inside: np.ndarray) -> np.ndarray:
