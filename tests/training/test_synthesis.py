@@ -1,71 +1,33 @@
-"""The procedural generator: its ground truth is exact, its pictures repeat, its sets can be resumed."""
+"""The procedural generator: its ground truth is exact, its pictures repeat and look as documents do."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from synthetic_sets import recipe
 
 from unetlite.training.synthesis import assets, poses
 from unetlite.training.synthesis.camera import take_picture
 from unetlite.training.synthesis.copies import photocopy
 from unetlite.training.synthesis.faces import draw_face
 from unetlite.training.synthesis.formats import FORMATS, nearest_format
-from unetlite.training.synthesis.generator import Recipe, Workshop, generate
+from unetlite.training.synthesis.generator import Workshop
 from unetlite.training.synthesis.layers import flat_homography, lay_over, rounded_alpha, warp_flat
 from unetlite.training.synthesis.newspapers import lay_newspapers, newspaper_page
 from unetlite.training.synthesis.randomness import pick_weighted, stream
-from unetlite.training.synthesis.reprints import reprint_frame
 from unetlite.training.synthesis.scene import draw_document_scene
 from unetlite.training.synthesis.surfaces import SurfaceSource
-from unetlite.vision.dataset import find_samples, read_truth
 from unetlite.vision.errors import DatasetError
-from unetlite.vision.image import read_image, write_image
+from unetlite.vision.image import write_image
 from unetlite.vision.quad import quad_mask
-
-SMALL = (160, 120)
-
-
-def recipe(**changes: object) -> Recipe:
-    plain = {
-        "directory": Path("unused"),
-        "seed": 3,
-        "size_wh": SMALL,
-        "negatives": 0.15,
-        "classes": ("document",),
-        "poses": None,
-        "tiles": (),
-        "pictures": (),
-        "faces": (),
-        "faces_folder": None,
-        "frames": (),
-    }
-    return Recipe(**{**plain, **changes})  # type: ignore[arg-type]
-
-
-def contents(directory: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(directory).as_posix(): path.read_bytes()
-        for folder in ("images", "masks", "ground_truth")
-        for path in sorted((directory / folder).iterdir())
-    }
 
 
 def write_poses(path: Path, rows: list[str]) -> Path:
     path.write_text("frame,width,height,x1,y1,x2,y2,x3,y3,x4,y4\n" + "\n".join(rows) + "\n", "utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def small_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("set")
-    generate(directory, 12, 7, size_wh=SMALL, jobs=1)
-    return directory
 
 
 def test_mask_and_quad_describe_the_same_document() -> None:
@@ -234,87 +196,6 @@ def test_a_picture_depends_on_its_index_alone() -> None:
     assert not np.array_equal(scene.image, other.image)
 
 
-def test_the_number_of_jobs_does_not_change_a_byte(small_set: Path, tmp_path: Path) -> None:
-    generate(tmp_path, 12, 7, size_wh=SMALL, jobs=2)
-    assert contents(tmp_path) == contents(small_set)
-
-
-def test_an_interrupted_run_goes_on_where_it_stopped(small_set: Path, tmp_path: Path) -> None:
-    generate(tmp_path, 8, 7, size_wh=SMALL, jobs=1)
-    kept = (tmp_path / "images" / "000002.jpg").stat().st_mtime_ns
-    (tmp_path / "ground_truth" / "000003.json").unlink()
-    (tmp_path / "masks" / "000005.png").unlink()
-    seen = []
-    result = generate(
-        tmp_path, 12, 7, size_wh=SMALL, jobs=1, progress=lambda done, count: seen.append((done, count))
-    )
-    assert (result.written, result.kept) == (6, 6)
-    assert seen[-1] == (12, 12)
-    assert (tmp_path / "images" / "000002.jpg").stat().st_mtime_ns == kept
-    assert contents(tmp_path) == contents(small_set)
-
-
-@pytest.mark.parametrize("change", [{"seed": 8}, {"negatives": 0.5}, {"size_wh": (120, 160)}, {"count": 3}])
-def test_a_set_of_other_arguments_is_not_mixed_in(small_set: Path, change: dict[str, object]) -> None:
-    before = contents(small_set)
-    arguments = {"count": 12, "seed": 7, "size_wh": SMALL, "jobs": 1, **change}
-    with pytest.raises(DatasetError, match="use .*a new folder"):
-        generate(small_set, **arguments)  # type: ignore[arg-type]
-    assert contents(small_set) == before
-
-
-def test_a_folder_with_foreign_pictures_is_refused(tmp_path: Path) -> None:
-    write_image(tmp_path / "images" / "mine.png", np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(DatasetError, match="no synthesis.json"):
-        generate(tmp_path, 1, 1, jobs=1)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"count": 0, "seed": 1},
-        {"count": 1, "seed": -1},
-        {"count": 1, "seed": 1, "negatives": 1.2},
-        {"count": 1, "seed": 1, "size_wh": (16, 16)},
-        {"count": 1, "seed": 1, "classes": ("cat",)},
-    ],
-)
-def test_impossible_arguments_are_refused_before_anything_is_written(
-    tmp_path: Path, arguments: dict[str, object]
-) -> None:
-    with pytest.raises(DatasetError, match="expected"):
-        generate(tmp_path / "set", jobs=1, **arguments)  # type: ignore[arg-type]
-    assert not (tmp_path / "set").exists()
-
-
-def test_the_set_reads_back_as_a_data_set(small_set: Path) -> None:
-    samples = find_samples(small_set)
-    assert len(samples) == 12
-    for sample in samples:
-        image = read_image(sample.image)
-        assert image.shape == (120, 160, 3)
-        truth = read_truth(sample, (120, 160))
-        written = json.loads((small_set / "ground_truth" / f"{sample.image.stem}.json").read_text("utf-8"))
-        assert sample.document == written["document"]
-        assert (truth.quad is None) == (written["kind"] == "negative") == (truth.classes.max() == 0)
-    record = json.loads((small_set / "synthesis.json").read_text("utf-8"))
-    assert (record["seed"], record["count"]) == (7, 12)
-    assert read_image(small_set / "contact-sheet.jpg").shape[1] == 8 * 224
-
-
-def test_classes_are_numbered_as_the_labels_say(tmp_path: Path) -> None:
-    generate(tmp_path, 40, 2, size_wh=SMALL, negatives=0.0, classes=("card", "passport"), jobs=1)
-    assert (tmp_path / "labels.txt").read_text("utf-8").split() == ["background", "card", "passport"]
-    values = {}
-    for path in sorted((tmp_path / "ground_truth").iterdir()):
-        mask = cv2.imdecode(
-            np.fromfile(tmp_path / "masks" / f"{path.stem}.png", np.uint8), cv2.IMREAD_UNCHANGED
-        )
-        values[json.loads(path.read_text("utf-8"))["format"]] = set(np.unique(mask)) - {0}
-    assert values["ID-1"] == {1}
-    assert values["ID-3"] == {2}
-
-
 def test_negatives_have_no_quad_and_an_empty_mask() -> None:
     workshop = Workshop(recipe(negatives=1.0))
     names = set()
@@ -326,87 +207,6 @@ def test_negatives_have_no_quad_and_an_empty_mask() -> None:
     assert len(names) == 6
 
 
-def test_pictures_of_a_document_carry_its_name() -> None:
-    workshop = Workshop(recipe(negatives=0.0))
-    names = [workshop.draw(index)[1] for index in range(8)]
-    assert len(set(names)) == 2
-    assert names[:4] == [names[0]] * 4
-
-
-def test_asset_folders_are_used_and_recorded_by_name(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    for number in range(3):
-        write_image(tmp_path / "surfaces" / f"tile{number}.png", rng.integers(0, 255, (64, 64, 3), np.uint8))
-    write_image(tmp_path / "surfaces" / "deep" / "photo.png", rng.integers(0, 255, (90, 200, 3), np.uint8))
-    write_image(tmp_path / "cards" / "one.png", np.full((54, 86, 3), (0, 200, 0), np.uint8))
-    write_image(tmp_path / "cards" / "panorama.png", np.zeros((50, 200, 3), np.uint8))
-    tiles, pictures = assets.split_tiles(assets.list_images(tmp_path / "surfaces"))
-    assert (len(tiles), [path.name for path in pictures]) == (3, ["photo.png"])
-    generate(
-        tmp_path / "set",
-        100,
-        2,
-        size_wh=(96, 72),
-        jobs=1,
-        backgrounds=tmp_path / "surfaces",
-        faces=tmp_path / "cards",
-    )
-    documents = {
-        json.loads(path.read_text("utf-8"))["document"]
-        for path in (tmp_path / "set" / "ground_truth").iterdir()
-    }
-    assert "face:one" in documents and "face:panorama" not in documents
-    text = (tmp_path / "set" / "synthesis.json").read_text("utf-8")
-    assert json.loads(text)["backgrounds"]["folder"] == "surfaces"
-    assert str(tmp_path) not in text
-
-
-@pytest.fixture(scope="module")
-def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Frames as a camera might give them: cards with colours and with print in grey, on wood."""
-    directory = tmp_path_factory.mktemp("frames")
-    generate(directory, 24, 11, size_wh=(400, 300), negatives=0.0, jobs=1)
-    return directory
-
-
-def test_a_reprint_leaves_the_frame_and_takes_on_its_light(frames: Path) -> None:
-    rng, changed = np.random.default_rng(5), []
-    for sample in find_samples(frames):
-        frame, truth = read_image(sample.image), read_truth(sample, (300, 400), 2)
-        assert truth.quad is not None
-        scene = reprint_frame(rng, sample, draw_face(rng, "face"))
-        inside = quad_mask(truth.quad, (300, 400))
-        assert np.count_nonzero(scene.mask ^ inside) < 0.02 * inside.sum()
-        if not scene.occluded:
-            outside = cv2.erode((~inside).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-            assert np.array_equal(scene.image[outside], frame[outside])
-            deep = cv2.erode(inside.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
-            changed.append(np.abs(scene.image[deep].astype(int) - frame[deep]).mean())
-            lightest, own_lightest = np.percentile(scene.image[deep], 90), np.percentile(frame[deep], 90)
-            assert lightest < 1.5 * own_lightest + 20  # a card in the dark stays in the dark
-    assert len(changed) > 10 and np.median(changed) > 8
-
-
-def test_frames_are_redrawn_by_the_command_of_all_sets(frames: Path, tmp_path: Path) -> None:
-    generate(tmp_path / "a", 6, 1, frames=frames, jobs=1)
-    generate(tmp_path / "b", 6, 1, frames=frames, jobs=2)
-    assert contents(tmp_path / "a") == contents(tmp_path / "b")
-    record = json.loads((tmp_path / "a" / "synthesis.json").read_text("utf-8"))
-    assert record["frames"]["files"] == 24
-    documents = {sample.document for sample in find_samples(tmp_path / "a")}
-    assert all(document.startswith("reprint:") for document in documents)
-
-
-def test_frames_bring_their_own_surroundings_and_need_corners(frames: Path, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="without backgrounds, poses or a size"):
-        generate(tmp_path / "a", 4, 1, frames=frames, size_wh=SMALL)
-    for path in (tmp_path / "images" / "1.png", tmp_path / "masks" / "1.png"):
-        path.parent.mkdir(exist_ok=True)
-        write_image(path, np.zeros((40, 60, 3) if "images" in path.parts else (40, 60), np.uint8))
-    with pytest.raises(DatasetError, match="corners of their documents, found masks alone"):
-        generate(tmp_path / "b", 4, 1, frames=tmp_path)
-
-
 def test_black_bars_around_a_flat_face_are_cut_off(tmp_path: Path) -> None:
     padded = np.zeros((200, 400, 3), np.uint8)
     padded[30:165, 90:304] = (200, 220, 240)
@@ -414,11 +214,6 @@ def test_black_bars_around_a_flat_face_are_cut_off(tmp_path: Path) -> None:
     assert assets.usable_faces([tmp_path / "card.png"]) == [tmp_path / "card.png"]
     face = assets.read_face(tmp_path / "card.png", tmp_path)
     assert face.format.name == "ID-1" and face.image.min() >= 195
-
-
-def test_an_asset_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="found none"):
-        generate(tmp_path / "set", 1, 1, jobs=1, backgrounds=tmp_path)
 
 
 def test_the_document_differs_from_what_it_lies_on() -> None:
@@ -439,8 +234,3 @@ def test_weights_decide_how_often_a_choice_is_made() -> None:
     rng = np.random.default_rng(0)
     drawn = [pick_weighted(rng, {"rare": 1, "common": 3, "never": 0}) for _ in range(400)]
     assert 60 < drawn.count("rare") < 140 and drawn.count("never") == 0
-
-
-def test_generating_needs_no_tensorflow() -> None:
-    code = "import sys; import unetlite.training.synthesis.generator; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
