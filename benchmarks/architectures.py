@@ -24,7 +24,8 @@ from unetlite.training.unet import PRESETS, Preset
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-EDGE, NANO = PRESETS["edge"], PRESETS["nano"]
+# Compared with square inputs, as all of them were trained.
+EDGE, NANO = replace(PRESETS["edge"], size_wh=(256, 256), fit="stretch"), PRESETS["nano"]
 
 CANDIDATES: dict[str, tuple[str, Preset]] = {
     "edge": ("the shipped shape", EDGE),

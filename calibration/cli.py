@@ -17,10 +17,10 @@ from unetlite.vision.contract import FITS
 @click.option("--strategy", type=click.Choice(["stratified", "random", "k-centre"]), default="stratified",
               help="Evenly over documents and brightness; each equally likely; or least like each other.")  # fmt: skip
 @click.option("--seed", type=int, default=0, help="The same seed over the same files chooses the same pictures.")
-@click.option("--size", "size_wh", type=SIZE, default="256x256", help="The network's input size in pixels.")
+@click.option("--size", "size_wh", type=SIZE, default="320x192", help="The network's input size in pixels.")
 @click.option("--input-range", nargs=2, type=float, default=(0.0, 1.0), metavar="LOW HIGH",
               help="The real values that 0 and 255 stand for.")  # fmt: skip
-@click.option("--fit", type=click.Choice(FITS), default="stretch",
+@click.option("--fit", type=click.Choice(FITS), default="turn",
               help="How a picture is brought to that size.")  # fmt: skip
 @overwrite_option
 def main(

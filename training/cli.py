@@ -22,8 +22,8 @@ from unetlite.vision.contract import FITS
 )
 @click.option("--preset", type=click.Choice(["reference", "edge", "nano"]), default="edge", help="Which U-Net.")
 @click.option("--size", "size_wh", type=SIZE, help="Input size.  [default: the preset's]")
-@click.option("--fit", type=click.Choice(FITS), default="stretch",
-              help="How a picture is brought to that size; turn: lying as the input lies.")  # fmt: skip
+@click.option("--fit", type=click.Choice(FITS),
+              help="How a picture is brought to that size.  [default: the preset's]")  # fmt: skip
 @click.option("--epochs", default=50, type=click.IntRange(1), help="At most; training stops early at a plateau.")
 @click.option(
     "--batch-size", default=16, type=click.IntRange(1), help="Pictures a step; with --strategy on each processor."

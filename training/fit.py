@@ -39,7 +39,7 @@ class Settings:
 
     preset: str = "edge"
     size_wh: tuple[int, int] | None = None
-    fit: str = "stretch"
+    fit: str | None = None
     epochs: int = 50
     batch_size: int = 16
     learning_rate: float = 1e-3
@@ -89,7 +89,8 @@ def train(
     team = form_team(settings.strategy) if settings.strategy else None
     chief = team is None or team.chief
     num_classes = len(settings.class_names)
-    spec = InputSpec(settings.size_wh or PRESETS[settings.preset].size_wh, fit=settings.fit)
+    preset = PRESETS[settings.preset]
+    spec = InputSpec(settings.size_wh or preset.size_wh, fit=settings.fit or preset.fit)
     loss = make_loss(settings.loss, num_classes)
     earlier_model = describe_start(start)
     model = _compiled_model(settings, spec, loss, start, team)

@@ -24,6 +24,7 @@ class Preset:
     Attributes:
         widths: channels per level from the finest to the bottleneck.
         size_wh: input size in pixels where the user asks for none.
+        fit: how pictures are fitted into it where the user asks for nothing else, one of `contract.FITS`.
         stem_stride: 1 keeps the input's resolution; 4 shrinks it in a strided convolution first, and the answer
             stays at that size: enlarging it adds no information, costs as much as half the network on a device,
             and the outline is interpolated between its pixels anyway.
@@ -39,6 +40,7 @@ class Preset:
 
     widths: tuple[int, ...]
     size_wh: tuple[int, int] = (256, 256)
+    fit: str = "stretch"
     stem_stride: int = 1
     transposed: bool = False
     encoder: tuple[int, ...] = (2, 2, 2, 2, 2)
@@ -51,8 +53,9 @@ class Preset:
 PRESETS = {
     # The network of planck-epoch/unet-image-segmentation, model/u_net.py.
     "reference": Preset((64, 128, 256, 512, 1024), transposed=True, dropout=0.2, relu_max=None),
+    # Cameras' pictures have one long side, and so have cards: lying in a lying input, neither is squeezed much.
     "edge": Preset(
-        (24, 48, 96, 176, 224), stem_stride=4, encoder=(1, 2, 2, 3, 3), decoder=1, residual=True
+        (24, 48, 96, 176, 224), (320, 192), "turn", stem_stride=4, encoder=(1, 2, 2, 3, 3), decoder=1, residual=True
     ),
     "nano": Preset(
         (16, 32, 64, 96), size_wh=(192, 192), stem_stride=4, encoder=(1, 1, 2, 3), decoder=1, residual=True

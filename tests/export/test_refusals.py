@@ -68,10 +68,10 @@ def test_a_calibration_for_another_range_names_the_flags(trained, refusal, tmp_p
 
 
 def test_a_calibration_of_another_size_names_the_flags(trained, refusal, tmp_path: Path) -> None:
-    arguments = [str(trained.data), "--to", str(tmp_path / "m.json")]  # 256x256 unless told
+    arguments = [str(trained.data), "--to", str(tmp_path / "m.json")]  # 320x192 unless told
     assert CliRunner().invoke(calibrate, arguments).exit_code == 0
     got, _, advice = refusal(tmp_path / "m.json").rpartition("; ")
-    assert got.endswith("got one for --size 256x256 --input-range 0 1 --fit stretch")
+    assert got.endswith("got one for --size 320x192 --input-range 0 1 --fit turn")
     assert advice == "run unet-calibrate with --size 64x64 --input-range 0 1 --fit stretch"
 
 
