@@ -5,6 +5,7 @@ Stands apart from `fit`: the bytes it feeds come from `unetlite.vision.preproces
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +118,7 @@ def make_datasets(
         One dataset for each of `own`.
     """
     store: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    storing = threading.Lock()  # batches are made in several threads, and none may take the last room twice
     width, height = spec.size_wh
     step, low = real_steps(spec)
     most = CACHE_BYTES // (width * height * 4)
@@ -132,8 +134,9 @@ def make_datasets(
         except UnetliteError as error:
             errors.append(error)
             raise
-        if len(store) < most:
-            store[i] = pair
+        with storing:
+            if len(store) < most:
+                store[i] = pair
         if augment_seed is not None:
             pair = augment(*pair, np.random.default_rng(seed & (2**63 - 1)))
         return pair[0], coverage(pair[1], target)
