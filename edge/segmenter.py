@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from unetlite.edge.model_contract import Overrides
@@ -24,7 +23,7 @@ from unetlite.vision.errors import ModelError
 from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region
 from unetlite.vision.preprocess import Placement, preprocess
-from unetlite.vision.second_look import closer_view, fuse, joined, place_view
+from unetlite.vision.second_look import closer_view, fuse, place_view
 
 KERAS_SUFFIXES = (".keras", ".h5")
 
@@ -142,9 +141,6 @@ class Segmenter:
     def locate(self, image: RgbImage, probability: np.ndarray, placement: Placement) -> Finding:
         """Find the document in a picture that the network has answered, with a second, closer look in doubt.
 
-        What is seen closer is shown once more, standing on its head: print and objects that the network takes for a
-        part of the document from one side, it seldom takes for one from the other.
-
         Args:
             image: (H, W, 3) uint8, RGB.
             probability: (h, w) float32, from `document_probability`.
@@ -161,16 +157,11 @@ class Segmenter:
         if view is None:
             return contested_document(image, probability, placement, output)
         pixels, fitted = preprocess(view.of(image), self.contract.input)
-        closer = place_view(view, fitted, placement)
-        second = joined(self._ask(pixels), cv2.flip(self._ask(cv2.flip(pixels, -1)), -1))
-        second = fitted.upright(second)
-        return locate_document(image, fuse(probability, placement, second, closer), closer, output)
-
-    def _ask(self, pixels: np.ndarray) -> np.ndarray:
-        """(h, w) float32 probabilities of what fills the input."""
         self.network.feed(pixels)
         self.network.invoke()
-        return document_probability(self.network.answer().real(), self.contract.output)
+        closer = place_view(view, fitted, placement)
+        second = document_probability(self.network.answer().upright(fitted).real(), output)
+        return locate_document(image, fuse(probability, placement, second, closer), closer, output)
 
 
 def load_segmenter(

@@ -93,12 +93,7 @@ def fuse(first: np.ndarray, placement: Placement, second: np.ndarray, closer: Pl
     seen_first = cv2.warpAffine(
         first, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
     )
-    return joined(seen_first, second)
-
-
-def joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """One map from two of the same view: the mean of their logits; all (h, w) float32 probabilities."""
-    odds = np.sqrt(_odds(a) * _odds(b))
+    odds = np.sqrt(_odds(seen_first) * _odds(second))
     return odds / (1.0 + odds)
 
 
