@@ -69,8 +69,8 @@ def test_as_many_pictures_are_kept_as_have_room_and_one_given_twice_is_kept_once
     epochs = [[x for x, _ in dataset.as_numpy_iterator()] for _ in range(3)]
     assert all(np.array_equal(epoch[k], epochs[0][k]) for epoch in epochs for k in range(4))
     assert np.array_equal(epochs[0][0], epochs[0][3])
-    # Threads race for the room, so any of the three may be the one without. It is read in each epoch, as often as it was
-    # given there; the others in the first alone, where one given twice may be asked for twice before it is kept.
+    # Threads race for the room, so any of the three may be the one without. It is read in each epoch, as often as it
+    # was given; the others in the first alone, where one given twice may be asked for twice before it is kept.
     given = {sample.image: 1 + (sample is samples[0]) for sample in samples[:3]}
     each_epoch = [image for image, times in given.items() if read.count(image) == 3 * times]
     assert len(each_epoch) == 1

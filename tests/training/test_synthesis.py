@@ -18,7 +18,7 @@ from unetlite.training.synthesis.generator import Workshop
 from unetlite.training.synthesis.layers import flat_homography, lay_over, rounded_alpha, warp_flat
 from unetlite.training.synthesis.newspapers import lay_newspapers, newspaper_page
 from unetlite.training.synthesis.randomness import pick_weighted, stream
-from unetlite.training.synthesis.scene import draw_document_scene
+from unetlite.training.synthesis.scene import draw_document_scene, sheet_margins
 from unetlite.training.synthesis.surfaces import SurfaceSource
 from unetlite.vision.errors import DatasetError
 from unetlite.vision.image import write_image
@@ -129,6 +129,15 @@ def test_newspapers_lie_where_the_document_will_and_end_there_now_and_then() -> 
         shares.append(float((under_a_card != 7).any(axis=2).mean()))
     assert min(shares) > 0.1
     assert 3 < sum(share < 0.98 for share in shares) < 25
+
+
+def test_sheets_end_close_to_the_print_on_any_side_and_seldom_all_around() -> None:
+    margins = np.array([sheet_margins(stream(5, "sheet", number)) for number in range(400)])
+    narrow = margins < 12.0  # millimetres; such rims are what a copy's own edge is mistaken for
+    assert margins.min() >= 2.0
+    assert 0.45 < narrow.any(axis=1).mean() < 0.75
+    assert narrow.mean(axis=0).min() > 0.15
+    assert narrow.all(axis=1).mean() < 0.05
 
 
 def test_poses_keep_the_reading_order_clockwise_and_a_plausible_size(tmp_path: Path) -> None:

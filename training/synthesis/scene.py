@@ -65,7 +65,7 @@ def draw_document_scene(
     held = kind != "uncut-copy" and chance(rng, 0.16)
     canvas = _background(rng, size_wh, pose, source, held=held)
     if not held:
-        if chance(rng, 0.12 if kind == "original" else 0.45):
+        if chance(rng, 0.16 if kind == "original" else 0.5):
             lay_newspapers(rng, canvas, pose.plane, source, float(rng.integers(4)) * np.pi / 2)
         _lay_distractors(rng, canvas, pose, source, face)
     if kind == "uncut-copy":
@@ -167,7 +167,7 @@ def _lay_distractors(
 def _lay_sheet(rng: np.random.Generator, canvas: np.ndarray, pose: Pose, face: Face) -> bool:
     """The larger sheet on which an uncut copy was printed; False where the view is too steep for one."""
     half = np.array([face.format.width_mm, face.format.height_mm]) / 2
-    margins = rng.uniform(60, 200, 4) if chance(rng, 0.3) else rng.uniform(3, [70, 70, 70, 170])
+    margins = sheet_margins(rng)
     turn = float(rng.normal(0, 0.004))
     for shrink in (1.0, 0.5, 0.2):
         low, high = half + shrink * margins[:2], half + shrink * margins[2:]
@@ -176,6 +176,17 @@ def _lay_sheet(rng: np.random.Generator, canvas: np.ndarray, pose: Pose, face: F
         if lay_flat(rng, canvas, sheet, pose.plane, (high - low) / 2, turn):
             return True
     return False
+
+
+def sheet_margins(rng: np.random.Generator) -> np.ndarray:
+    """How far a sheet reaches beyond what is printed on it: (4,) millimetres, left, top, right, bottom."""
+    margins = rng.uniform(60, 200, 4) if chance(rng, 0.3) else rng.uniform(3, [70, 70, 70, 170])
+    if chance(rng, 0.5):
+        # As printers lay a copy, into a corner: two edges close together, and only the inner one is the document's.
+        corner = int(rng.integers(4))
+        narrow = [corner, (corner + 1) % 4] if chance(rng, 0.6) else [corner]
+        margins[narrow] = rng.uniform(2, 12, len(narrow))
+    return margins
 
 
 def _lay_passport_body(rng: np.random.Generator, canvas: np.ndarray, pose: Pose, face: Face) -> None:
