@@ -95,6 +95,7 @@ for name in fold1 fold2 fold3; do
 done
 tune tuned all
 finish unetlite all tuned
+export_int8 tuned  # to see what the last stage changes
 export_int8 unetlite
 # What int8 loses is part of their score; no device runs them.
 for name in fold1 fold2 fold3; do export_int8 "$name" --max-share-loss 3; done
