@@ -57,7 +57,9 @@ finish() { # NAME REAL START: the last stage, for longer, on other pictures, rea
 }
 
 export_int8() { # NAME OPTION...: of 300 hard pictures a rounding decides a few that the network itself doubts
-    unet-export "$work/$1.keras" --int8 --calibration "$work/more-replay-split" --validation "$work/more-replay-split" \
+    [ -f "$work/calibration.json" ] ||
+        unet-calibrate "$work/more-replay-split" --count 128 --to "$work/calibration.json"
+    unet-export "$work/$1.keras" --int8 --calibration "$work/calibration.json" --validation "$work/more-replay-split" \
         --max-image-loss 0.5 --to "$work/exported" --overwrite "${@:2}"
 }
 

@@ -35,10 +35,13 @@ def test_it_carries_the_training_summary_of_the_committed_network(name: str) -> 
     assert shipped_model(name).stat().st_size <= 600_000
 
 
-def test_int8_agrees_with_the_float_network_on_the_sample_pictures() -> None:
+def test_int8_agrees_with_the_float_network_on_the_sample_documents() -> None:
     pytest.importorskip("tensorflow", reason="the float network is Keras: pip install 'unetlite[train-cpu]'")
     int8, keras = load_segmenter(shipped_model()), load_segmenter(KERAS)
-    pictures = [read_image(sample.image) for sample in find_samples(ROOT / "samples")]
+    # Without a document either network marks a few scraps, and a rounding decides over whole ones.
+    documents = [sample for sample in find_samples(ROOT / "samples") if read_quad(sample.polygon) is not None]
+    pictures = [read_image(sample.image) for sample in documents]
+    assert len(pictures) == 20
     agreement = [mask_iou(int8(picture).mask, keras(picture).mask) for picture in pictures]
     assert np.mean(agreement) >= 0.98
 
@@ -55,7 +58,7 @@ def test_the_small_one_finds_most_of_what_the_large_one_finds() -> None:
     assert quad_ious(samples, "unetlite-nano").mean() > quad_ious(samples).mean() - 0.2
 
 
-def test_it_finds_real_documents_of_a_type_that_it_never_saw(real_data: Path) -> None:
+def test_it_finds_real_documents_of_a_type_that_it_was_taught(real_data: Path) -> None:
     ious = quad_ious(find_samples(real_data / "dlc2021-dev" / "01_alb_id"))
     assert ious.mean() > 0.9
     assert (ious >= 0.9).mean() > 0.75
