@@ -35,13 +35,10 @@ def test_it_carries_the_training_summary_of_the_committed_network(name: str) -> 
     assert shipped_model(name).stat().st_size <= 600_000
 
 
-def test_int8_agrees_with_the_float_network_on_the_sample_documents() -> None:
+def test_int8_agrees_with_the_float_network_on_the_sample_pictures() -> None:
     pytest.importorskip("tensorflow", reason="the float network is Keras: pip install 'unetlite[train-cpu]'")
     int8, keras = load_segmenter(shipped_model()), load_segmenter(KERAS)
-    # Without a document either network marks a few scraps, and a rounding decides over whole ones.
-    documents = [sample for sample in find_samples(ROOT / "samples") if read_quad(sample.polygon) is not None]
-    pictures = [read_image(sample.image) for sample in documents]
-    assert len(pictures) == 20
+    pictures = [read_image(sample.image) for sample in find_samples(ROOT / "samples")]
     agreement = [mask_iou(int8(picture).mask, keras(picture).mask) for picture in pictures]
     assert np.mean(agreement) >= 0.98
 
