@@ -35,12 +35,15 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """An untrained U-Net with its summary: what it answers does not matter here."""
+    """An untrained U-Net with its summary, that finds nothing: what it doubted would be fed again, seen closer."""
     from unetlite.training.summary import summarize, summary_path
     from unetlite.training.unet import Preset, build_unet
 
     path = tmp_path / "unet.keras"
-    build_unet(Preset((8, 8), stem_stride=4, encoder=(1, 1), decoder=1), SPEC.size_wh).save(path)
+    unet = build_unet(Preset((8, 8), stem_stride=4, encoder=(1, 1), decoder=1), SPEC.size_wh)
+    kernel, bias = unet.get_layer("logits").get_weights()
+    unet.get_layer("logits").set_weights([kernel * 0.1, bias - 4.0])
+    unet.save(path)
     summary_path(path).write_text(json.dumps(summarize(SPEC, OutputSpec(), {}, [], {})))
     return path
 
