@@ -9,7 +9,7 @@ work=$(realpath "$5")
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
 drawn_licence="drawn by unetlite; surfaces and faces: CC0, MIT, free wallpapers, DLC-2021 crops (CC BY-SA 2.5)"
-train=(unet-train --loss dice+bce --schedule cosine --patience 100 --resume)
+train=(unet-train --batch-size 32 --loss dice+bce --schedule cosine --patience 100 --resume)
 
 draw() { # NAME COUNT SEED NEGATIVES SPLIT
     [ -d "$work/$1-split/train" ] && return
@@ -43,7 +43,7 @@ tune() { # NAME REAL: a few hundred real frames, and these with other documents,
     local data=()
     for _ in 1 2 3 4 5 6; do data+=(--data "$work/$2-split"); done
     for _ in 1 2 3; do data+=(--data "$work/$2-reprints-split"); done
-    "${train[@]}" --batch-size 32 --learning-rate 0.0015 --epochs 3 --start "$work/base3.keras" \
+    "${train[@]}" --learning-rate 0.0015 --epochs 3 --start "$work/base3.keras" \
         "${data[@]}" "${drawn[@]}" --model-out "$work/$1.keras"
 }
 
@@ -71,10 +71,10 @@ draw negatives 1300 2043 1.0 92/8/0
 drawn=(--data "$work/drawn-split" --data "$work/replay-split" --data "$work/negatives-split")
 # The base learns as long as its validation rises; each stage begins where the last one ended.
 [ -f "$work/base.keras" ] ||
-    "${train[@]}" --batch-size 32 --learning-rate 0.003 --epochs 24 "${drawn[@]}" --model-out "$work/base.keras"
-[ -f "$work/base2.keras" ] || "${train[@]}" --batch-size 32 --learning-rate 0.002 --epochs 20 --start "$work/base.keras" \
+    "${train[@]}" --learning-rate 0.003 --epochs 24 "${drawn[@]}" --model-out "$work/base.keras"
+[ -f "$work/base2.keras" ] || "${train[@]}" --learning-rate 0.002 --epochs 20 --start "$work/base.keras" \
     "${drawn[@]}" --model-out "$work/base2.keras"
-[ -f "$work/base3.keras" ] || "${train[@]}" --batch-size 32 --learning-rate 0.0015 --epochs 12 --start "$work/base2.keras" \
+[ -f "$work/base3.keras" ] || "${train[@]}" --learning-rate 0.0015 --epochs 12 --start "$work/base2.keras" \
     "${drawn[@]}" --model-out "$work/base3.keras"
 # Every type is scored by a model that never saw it. The shipped one is trained on all.
 real fold1 01_alb_id 02_aze_passport
