@@ -58,7 +58,7 @@ PRESETS = {
         (24, 48, 96, 176, 224), (320, 192), "turn", stem_stride=4, encoder=(1, 2, 2, 3, 3), decoder=1, residual=True
     ),
     "nano": Preset(
-        (16, 32, 64, 96), size_wh=(192, 192), stem_stride=4, encoder=(1, 1, 2, 3), decoder=1, residual=True
+        (16, 32, 64, 96), (224, 128), "turn", stem_stride=4, encoder=(1, 1, 2, 3), decoder=1, residual=True
     ),
 }
 

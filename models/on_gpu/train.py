@@ -1,0 +1,187 @@
+"""From pictures to a shipped model and those that score it, on one GPU; what `models/recipe.sh` runs.
+
+    models/on_gpu/draw.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK &
+    python models/on_gpu/train.py DLC2021_DEV WORK --model unetlite WORK/edge.keras
+
+A base learns from drawn pictures alone, while more of them are drawn. From it one model is trained on the frames of all
+types, and three without two types each, which score them. Without a GPU it runs as well, some hundred times slower.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from network import Network, draw_weights
+from pictures import PictureSet, load_set
+from steps import Settings, Source, Trainer, validate
+
+from unetlite.training.summary import summarize, summary_path
+from unetlite.vision.contract import InputSpec, OutputSpec
+from unetlite.vision.files import atomic_path, read_json, sha256_of, write_json
+
+FOLDS = {
+    "-fold1": ("01_alb_id", "02_aze_passport"),
+    "-fold2": ("03_esp_id", "07_lva_passport"),
+    "-fold3": ("05_fin_id", "09_srb_passport"),
+    "": (),
+}
+DRAWN = {"first": 0.0, "more1": 0.25, "more2": 0.4, "more3": 0.55, "more4": 0.7}  # from which share of the base's steps
+REAL, REPRINTS = 0.1, 0.3  # shares of what the last stage shows; the rest is drawn
+LICENCES = {
+    "drawn": "drawn by unetlite; surfaces and faces: CC0, MIT, free wallpapers, DLC-2021 crops (CC BY-SA 2.5)",
+    "real": "CC BY-SA 2.5",
+}
+BEGAN = time.perf_counter()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A model's preset and its two stages: the base, and the last one with real frames."""
+
+    preset: str
+    base: Settings
+    last: Settings
+
+
+PLANS = {
+    "unetlite": Plan("edge", Settings(256, 10500, 0.006, seed=1), Settings(256, 2500, 0.004, seed=2)),
+    "unetlite-nano": Plan("nano", Settings(256, 3000, 0.006, seed=1), Settings(256, 600, 0.004, seed=2)),
+}
+
+
+class Shelf:
+    """The sets of a working folder, read one after the other in the background as they are finished."""
+
+    def __init__(self, frames: Path, work: Path, device: torch.device) -> None:
+        self._frames, self._work, self._device = frames, work, device
+        self._types = sorted(path.name for path in frames.iterdir() if path.is_dir())
+        names = ("validation", *DRAWN, "real", "reprints")
+        reader = ThreadPoolExecutor(1)
+        self._coming = {name: reader.submit(self._read, name) for name in names}
+        self._there: dict[str, Source] = {}
+
+    def take(self, name: str, without: tuple[str, ...] = ()) -> Source:
+        """A set without these types, each picture of it counting as much as those of other sets; waits for it."""
+        if name not in self._there:
+            data = self._coming.pop(name).result()
+            planes = torch.from_numpy(data.planes).to(self._device)
+            self._there[name] = Source(data, planes, np.arange(len(planes)), float(len(planes)))
+        source = self._there[name]
+        numbers = np.flatnonzero(~np.isin(source.data.types, without))
+        return replace(source, numbers=numbers, share=float(len(numbers)))
+
+    def describe(self, name: str, source: Source) -> dict[str, Any]:
+        """What a training summary says of a set: licence, pictures, and what they were drawn from."""
+        folders = self._folders(name)
+        record = read_json(folders[0] / "synthesis.json") if name != "real" else {}
+        drawn = {
+            key: record[key] for key in ("generator", "seed", "negatives", "backgrounds", "faces") if key in record
+        }
+        licence = LICENCES["real" if name in ("real", "reprints") else "drawn"]
+        return {"name": name, "licence": licence, "pictures": len(source.numbers), **drawn}
+
+    def _folders(self, name: str) -> list[Path]:
+        if name == "real":
+            return [self._frames / each for each in self._types]
+        return [self._work / f"{name}-{each}" for each in self._types] if name == "reprints" else [self._work / name]
+
+    def _read(self, name: str) -> PictureSet:
+        folders = self._folders(name)
+        while name != "real" and not all(folder.with_name(f"{folder.name}.done").exists() for folder in folders):
+            time.sleep(0.2)
+        data = load_set(folders, os.cpu_count() or 1)
+        tell(f"{name}: {len(data.planes)} pictures read")
+        return data
+
+
+def train(name: str, start: Path, shelf: Shelf, out: Path, device: torch.device) -> None:
+    """The base, then the last stage for each fold and for all types; each leaves a `.keras` file and its summary."""
+    plan = PLANS[name]
+    base = Network(start)
+    draw_weights(base, plan.base.seed)
+    trainer = Trainer(base, plan.base, device)
+    drawn: dict[str, Source] = {}
+    rows = []
+    for added, until in zip(DRAWN, [*list(DRAWN.values())[1:], 1.0], strict=True):
+        drawn[added] = shelf.take(added)
+        rows += trainer.run(list(drawn.values()), int(until * plan.base.steps), tell)
+    base_file = out / f"{name}-base.keras"
+    keep(base, start, base_file, plan.preset, plan.base, rows, drawn, shelf)
+    total = sum(each.share for each in drawn.values())
+    for fold, without in FOLDS.items():
+        network = Network(base_file)
+        sources = {each: replace(s, share=s.share / total * (1 - REAL - REPRINTS)) for each, s in drawn.items()}
+        sources["real"] = replace(shelf.take("real", without), share=REAL)
+        sources["reprints"] = replace(shelf.take("reprints", without), share=REPRINTS)
+        rows = Trainer(network, plan.last, device).run(list(sources.values()), plan.last.steps, tell)
+        keep(network, base_file, out / f"{name}{fold}.keras", plan.preset, plan.last, rows, sources, shelf)
+
+
+def keep(
+    network: Network,
+    like: Path,
+    path: Path,
+    preset: str,
+    settings: Settings,
+    rows: list[dict[str, float]],
+    sources: dict[str, Source],
+    shelf: Shelf,
+) -> None:
+    """Write the network, and what export and the documents must know of it."""
+    validation = shelf.take("validation")
+    iou = validate(network, validation.planes)
+    tell(f"{path.name}: IoU {iou:.4f} on validation")
+    with atomic_path(path) as temporary:
+        network.save(temporary, like)
+    started = {"model": like.name, "sha256": sha256_of(like)} if summary_path(like).is_file() else None
+    summary = summarize(
+        InputSpec(network.size_wh, fit="turn"),
+        OutputSpec(),
+        {
+            "preset": preset,
+            "settings": {**asdict(settings), "loss": "dice+bce", "schedule": "cosine"},
+            "parameters": sum(value.numel() for value in network.parameters()),
+            "start": started,
+        },
+        [{**shelf.describe(name, source), "share": source.share} for name, source in sources.items()],
+        {"course": rows, "validation": {"pictures": len(validation.numbers), "document_iou": iou}},
+    )
+    write_json(summary_path(path), summary)
+
+
+def tell(message: str) -> None:
+    click.echo(f"{time.perf_counter() - BEGAN:7.1f} s  {message}")
+
+
+@click.command()
+@click.argument("frames", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("work", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--model",
+    "models",
+    type=(click.Choice(list(PLANS)), click.Path(exists=True, dir_okay=False, path_type=Path)),
+    multiple=True,
+    required=True,
+    help="Which, and an untrained network of its preset; its weights are drawn anew.",
+)
+def main(frames: Path, work: Path, models: tuple[tuple[str, Path], ...]) -> None:
+    """Train models with FRAMES and the sets that draw.sh leaves in WORK, into WORK/models."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cudnn.benchmark = True
+    out = work / "models"
+    out.mkdir(parents=True, exist_ok=True)
+    shelf = Shelf(frames, work, device)
+    for name, start in models:
+        train(name, start, shelf, out, device)
+
+
+if __name__ == "__main__":
+    main()

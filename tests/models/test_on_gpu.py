@@ -1,0 +1,139 @@
+"""models/on_gpu: the chances and sets of the recipe, and that its network is Keras's. The latter wants PyTorch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "on_gpu"))
+
+import pictures  # noqa: E402
+from chances import draw_chances, no_chances  # noqa: E402
+
+from unetlite.training.synthesis.generator import generate  # noqa: E402
+from unetlite.vision.dataset import find_samples, read_quad  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn") / "first"
+    generate(folder, 8, 3, size_wh=(480, 640), negatives=0.4, jobs=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def torch() -> object:
+    return pytest.importorskip("torch", reason="PyTorch is installed for models/recipe.sh alone")
+
+
+def places_of(chances: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Where (N, 2) points of each view lie in its picture, (B, N, 2)."""
+    at = np.einsum("bij,nj->bni", chances, np.column_stack([points, np.ones(len(points))]))
+    return at[..., :2] / at[..., 2:]
+
+
+def test_a_seed_gives_the_same_chances_and_another_seed_others() -> None:
+    boxes, aspects = np.tile(np.float32([0.3, 0.3, 0.6, 0.7]), (50, 1)), np.full(50, 1.6, np.float32)
+    one, same, other = (
+        draw_chances(np.random.default_rng(seed), boxes, aspects, (320, 192)).arrays() for seed in (1, 1, 2)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
+    assert not any(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_views_keep_the_document_in_sight() -> None:
+    boxes, aspects = np.tile(np.float32([0.7, 0.1, 0.9, 0.4]), (2000, 1)), np.full(2000, 1.78, np.float32)
+    chances = draw_chances(np.random.default_rng(0), boxes, aspects, (320, 192))
+    side = (np.arange(40) + 0.5) / 20 - 1
+    seen = places_of(chances.places, np.stack(np.meshgrid(side, side), -1).reshape(-1, 2))
+    x, y = (seen[..., 0] + 1) / 2, (seen[..., 1] + 1) / 2
+    # A mirrored picture's document is elsewhere: its place is told by where the view reads, not by where it lies.
+    share = ((x > 0.7) & (x < 0.9) & (y > 0.1) & (y < 0.4)).mean(axis=1)
+    plain = 0.2 * 0.3
+    assert (share > 0.2 * plain).mean() > 0.9
+    closer = (share > 2.2 * plain).mean()
+    assert 0.15 < closer < 0.5, closer  # views as of a second look are a quarter, and zoom makes a few more
+
+
+def test_sets_hold_each_picture_lying_with_its_truth(drawn: Path) -> None:
+    found = pictures.load_set([drawn], jobs=2)
+    samples = find_samples(drawn)
+    width, height = pictures.STORED_WH
+    assert found.planes.shape == (8, 4, height, width)
+    assert set(np.unique(found.planes[:, 3])) == {0, 1}
+    assert found.types.tolist() == ["first"] * 8
+    assert np.allclose(found.aspects, 4 / 3)
+    quads = [read_quad(sample.polygon) for sample in samples]
+    assert 0 < sum(quad is None for quad in quads) < 8
+    for quad, mask, box in zip(quads, found.planes[:, 3], found.boxes, strict=True):
+        if quad is None:
+            assert not mask.any()
+            assert box.tolist() == [0, 0, 1, 1]
+            continue
+        x, y = np.clip((quad + 0.5) / (480, 640), 0, 1).T  # a standing picture, turned counterclockwise
+        expected = [y.min(), 1 - x.max(), y.max(), 1 - x.min()]
+        assert np.allclose(box, expected, atol=0.02)
+
+
+def test_network_answers_as_keras_does_and_goes_back_into_its_file(torch: object, tmp_path: Path) -> None:
+    import keras
+    from network import Network, draw_weights
+
+    from unetlite.training.unet import build_unet
+
+    for preset, size_wh in (("edge", None), ("nano", None), ("reference", (64, 32))):
+        path, changed = tmp_path / f"{preset}.keras", tmp_path / f"{preset}-changed.keras"
+        model = build_unet(preset, size_wh)
+        rng = np.random.default_rng(0)
+        model.set_weights([np.abs(rng.normal(0.1, 0.2, w.shape)).astype(np.float32) for w in model.get_weights()])
+        model.save(path)
+        network = Network(path).eval()
+        assert network.size_wh == (model.input_shape[2], model.input_shape[1])
+        draw_weights(network, seed=3)
+        network.save(changed, like=path)
+        x = rng.random((2, *model.input_shape[1:]), np.float32)
+        for file in (path, changed):
+            expected = keras.models.load_model(file, compile=False).predict(x, verbose=0)
+            with torch.no_grad():
+                got = torch.sigmoid(Network(file).eval()(torch.from_numpy(x).permute(0, 3, 1, 2)))
+            assert np.allclose(got.permute(0, 2, 3, 1).numpy(), expected, atol=1e-5), (preset, file.name)
+        weights = [path_weights.ndim for path_weights in keras.models.load_model(changed, compile=False).get_weights()]
+        assert len(weights) == len(model.get_weights())
+
+
+def test_untouched_views_are_what_the_device_feeds(torch: object, drawn: Path) -> None:
+    from views import see
+
+    from unetlite.vision.contract import InputSpec
+    from unetlite.vision.image import read_image
+    from unetlite.vision.preprocess import preprocess
+
+    found = pictures.load_set([drawn], jobs=2)
+    chances = (torch.from_numpy(values) for values in no_chances(8).arrays())
+    x, y = see(torch.from_numpy(found.planes), *chances, (320, 192), (48, 80))
+    spec = InputSpec((320, 192), fit="turn")
+    for sample, seen, covered, planes in zip(find_samples(drawn), x, y, found.planes, strict=True):
+        fed = preprocess(read_image(sample.image), spec)[0].transpose(2, 0, 1) / 255
+        assert np.abs(seen.numpy() - fed).mean() < 0.012, sample.image
+        assert abs(float(covered.mean()) - float(planes[3].mean())) < 1e-3
+
+
+def test_a_few_steps_learn_the_pictures_that_are_there(torch: object, drawn: Path, tmp_path: Path) -> None:
+    from network import Network, draw_weights
+    from steps import Settings, Source, Trainer, schedule
+
+    from unetlite.training.unet import build_unet
+
+    build_unet("nano").save(tmp_path / "nano.keras")
+    network = Network(tmp_path / "nano.keras")
+    draw_weights(network, seed=1)
+    found = pictures.load_set([drawn], jobs=2)
+    source = Source(found, torch.from_numpy(found.planes), np.arange(8), 1.0)
+    trainer = Trainer(network, Settings(batch=8, steps=60, rate=0.01, seed=1), torch.device("cpu"))
+    rows = trainer.run([source], 20, lambda message: None) + trainer.run([source], 60, lambda message: None)
+    assert [row["step"] for row in rows] == [20, 60]
+    assert rows[1]["loss"] < 0.95 * rows[0]["loss"]
+    assert schedule(0.0) < 0.1 < 0.99 < schedule(0.04) and schedule(1.0) == pytest.approx(0.01)
