@@ -2,7 +2,7 @@
 
     python benchmarks/curve.py base.logs unetlite.logs --svg docs/training-curve.svg
 
-Several logs are stages of one training, one after the other, as `models/recipe.sh` runs them.
+Several logs are stages of one training, one after the other, as `models/recipe-two-cores.sh` runs them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _COLOURS = {"training, augmented": "#c98a00", "validation": "#20639b"}
 
 @dataclass(frozen=True)
 class Stage:
-    """One run of `unet-train`.
+    """One run of a training.
 
     Attributes:
         name: the model's.
-        training, validation: mean IoU of the document after each epoch.
+        training, validation: mean IoU of the document after each epoch, or as often as it was told; may be empty.
         minutes: from the first epoch's end to the last one's, and one epoch more.
     """
 
@@ -61,8 +61,8 @@ def read_stage(logs: Path) -> Stage:
     return Stage(logs.stem, series["train"], series["validation"], minutes)
 
 
-def drawing(stages: list[Stage]) -> str:
-    """The curves as SVG, stages parted by a line."""
+def drawing(stages: list[Stage], axis: str) -> str:
+    """The curves as SVG, stages parted by a line; `axis` says what lies along it."""
     values = [v for stage in stages for v in (*stage.training, *stage.validation)]
     low, high = np.floor(min(values) * 10) / 10, np.ceil(max(values) * 10) / 10
     epochs = sum(len(stage.training) for stage in stages)
@@ -93,18 +93,21 @@ def drawing(stages: list[Stage]) -> str:
         middle = x(done + (count + 1) / 2)
         parts.append(f"<text x='{middle:.1f}' y='{_TOP - 10}' text-anchor='middle'>{stage.name}</text>")
         for name, series in zip(_COLOURS, (stage.training, stage.validation), strict=True):
+            if not series:
+                continue
             points = "L".join(f"{x(done + n + 1):.1f} {y(v):.1f}" for n, v in enumerate(series))
             parts.append(f"<path d='M{points}' fill='none' stroke='{_COLOURS[name]}' stroke-width='2'/>")
         done += count
-    for number, (name, colour) in enumerate(_COLOURS.items()):
+    shown = {name: colour for name, colour in _COLOURS.items() if name == "training, augmented" or stages[0].validation}
+    for number, (name, colour) in enumerate(shown.items()):
         left = _LEFT + 12 + 170 * number
         parts.append(
             f"<path d='M{left} {bottom - 12}h22' stroke='{colour}' stroke-width='2'/>"
             f"<text x='{left + 28}' y='{bottom - 8}'>{name}</text>"
         )
     parts.append(
-        f"<text x='{(_LEFT + _WIDTH) / 2:.0f}' y='{_HEIGHT - 12}' text-anchor='middle'>{epochs} epochs; mean IoU of "
-        "the document</text></svg>\n"
+        f"<text x='{(_LEFT + _WIDTH) / 2:.0f}' y='{_HEIGHT - 12}' text-anchor='middle'>{axis}; mean IoU of the document"
+        "</text></svg>\n"
     )
     return "".join(parts)
 
@@ -116,7 +119,7 @@ def drawing(stages: list[Stage]) -> str:
 def main(logs: tuple[Path, ...], svg: Path, report: Path) -> None:
     """Read the logs, and write the drawing and the table."""
     stages = [read_stage(folder) for folder in logs]
-    write_text(svg, drawing(stages))
+    write_text(svg, drawing(stages, f"{sum(len(stage.training) for stage in stages)} epochs"))
     rows = [
         [s.name, len(s.training), f"{s.minutes:.0f} min", f"{s.training[-1]:.3f}", f"{max(s.validation):.3f}"]
         for s in stages

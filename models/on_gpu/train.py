@@ -10,9 +10,11 @@ types, and three without two types each, which score them. Without a GPU it runs
 from __future__ import annotations
 
 import os
+import platform
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,8 @@ def keep(
         {
             "preset": preset,
             "settings": {**asdict(settings), "loss": "dice+bce", "schedule": "cosine"},
+            "machine": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor(),
+            "date": datetime.now(timezone.utc).date().isoformat(),
             "parameters": sum(value.numel() for value in network.parameters()),
             "start": started,
         },
