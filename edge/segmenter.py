@@ -26,6 +26,7 @@ from unetlite.vision.preprocess import Placement, preprocess
 from unetlite.vision.second_look import closer_view, fuse, place_view
 
 KERAS_SUFFIXES = (".keras", ".h5")
+_CLOSER_LOOKS = 2  # at most, after the first; a third changes next to nothing
 
 
 class Network(Protocol):
@@ -48,8 +49,8 @@ class Segmentation:
         finding: the document's quad in pixels of the picture, refined on its edges, and the confidence.
         placement: how the picture was fitted into the input.
         output: the contract's output.
-        latency_ms: milliseconds by stage: preprocess, invoke, postprocess (up to the finding, with a second look where
-            there was one).
+        latency_ms: milliseconds by stage: preprocess, invoke, postprocess (up to the finding, with the closer looks
+            where there were some).
     """
 
     answer: Answer
@@ -139,7 +140,7 @@ class Segmenter:
         return Segmentation(answer, probability, finding, placement, self.contract.output, latency_ms)
 
     def locate(self, image: RgbImage, probability: np.ndarray, placement: Placement) -> Finding:
-        """Find the document in a picture that the network has answered, with a second, closer look in doubt.
+        """Find the document in a picture that the network has answered, with up to two closer looks in doubt.
 
         Args:
             image: (H, W, 3) uint8, RGB.
@@ -150,18 +151,21 @@ class Segmenter:
             ModelError: the network answers with something other than probabilities.
         """
         output = self.contract.output
-        plain = plain_document(image, probability, placement, output)
-        if plain is not None:
-            return plain
-        view = closer_view(largest_region(probability, output.threshold), placement)
-        if view is None:
-            return contested_document(image, probability, placement, output)
-        pixels, fitted = preprocess(view.of(image), self.contract.input)
-        self.network.feed(pixels)
-        self.network.invoke()
-        closer = place_view(view, fitted, placement)
-        second = document_probability(self.network.answer().upright(fitted).real(), output)
-        return locate_document(image, fuse(probability, placement, second, closer), closer, output)
+        view = None
+        for _ in range(_CLOSER_LOOKS):
+            plain = plain_document(image, probability, placement, output)
+            if plain is not None:
+                return plain
+            last, view = view, closer_view(largest_region(probability, output.threshold), placement)
+            if view is None or view == last:
+                return contested_document(image, probability, placement, output)
+            pixels, fitted = preprocess(view.of(image), self.contract.input)
+            self.network.feed(pixels)
+            self.network.invoke()
+            closer = place_view(view, fitted, placement)
+            seen = document_probability(self.network.answer().upright(fitted).real(), output)
+            probability, placement = fuse(probability, placement, seen, closer), closer
+        return locate_document(image, probability, placement, output)
 
 
 def load_segmenter(

@@ -15,9 +15,10 @@ import numpy as np
 from unetlite.vision.image import RgbImage
 from unetlite.vision.preprocess import Placement
 
-_MARGIN_SHARE = 0.5  # of half the region's extent, on each side
+_MARGIN_SHARE = 0.15  # of half the region's extent, on each side: what lies around is the first look's to know
 _LEAST_ASPECT = 0.6  # of the view's shorter side to the longer: a strip would be stretched beyond what was learnt
-_MOST_SHARE = 0.7  # of the picture's area: a larger view shows nothing closer
+_MOST_SHARE = 0.9  # of the picture's area: a larger view shows nothing closer
+_CLOSER_WEIGHT = 0.7  # of the second look's logits; the first has the rest
 _LEAST_PROBABILITY = 1.0 / 512.0  # half a level of a uint8 answer: its logit stays finite
 
 
@@ -73,7 +74,7 @@ def place_view(view: View, closer: Placement, placement: Placement) -> Placement
 
 
 def fuse(first: np.ndarray, placement: Placement, second: np.ndarray, closer: Placement) -> np.ndarray:
-    """One map from both looks: the mean of their logits.
+    """One map from both looks: the weighted mean of their logits.
 
     Args:
         first: (h, w) float32 probabilities of the whole picture.
@@ -93,7 +94,7 @@ def fuse(first: np.ndarray, placement: Placement, second: np.ndarray, closer: Pl
     seen_first = cv2.warpAffine(
         first, matrix, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
     )
-    odds = np.sqrt(_odds(seen_first) * _odds(second))
+    odds = _odds(seen_first) ** np.float32(1.0 - _CLOSER_WEIGHT) * _odds(second) ** np.float32(_CLOSER_WEIGHT)
     return odds / (1.0 + odds)
 
 

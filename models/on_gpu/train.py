@@ -10,7 +10,6 @@ types, and three without two types each, which score them. Without a GPU it runs
 from __future__ import annotations
 
 import os
-import platform
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +24,7 @@ from network import Network, draw_weights
 from pictures import PictureSet, load_set
 from steps import Settings, Source, Trainer, validate
 
+from unetlite.edge.device import device_record
 from unetlite.training.summary import summarize, summary_path
 from unetlite.vision.contract import InputSpec, OutputSpec
 from unetlite.vision.files import atomic_path, read_json, sha256_of, write_json
@@ -150,7 +150,7 @@ def keep(
         {
             "preset": preset,
             "settings": {**asdict(settings), "loss": "dice+bce", "schedule": "cosine"},
-            "machine": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor(),
+            "machine": machine(),
             "date": datetime.now(timezone.utc).date().isoformat(),
             "parameters": sum(value.numel() for value in network.parameters()),
             "start": started,
@@ -159,6 +159,11 @@ def keep(
         {"course": rows, "validation": {"pictures": len(validation.numbers), "document_iou": iou}},
     )
     write_json(summary_path(path), summary)
+
+
+def machine() -> str:
+    """The GPU, or the processor where there is none."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else str(device_record()["cpu"])
 
 
 def tell(message: str) -> None:

@@ -130,11 +130,11 @@ def test_a_turned_picture_is_answered_as_it_stands(card_quad, size_wh, beside):
     segmenter = Segmenter(Brightness(), contract, "test", RuntimeInfo("test", "0"))
     quad = card_quad + np.float32([60, 150])
     image, mask = draw_card(quad, size_wh=size_wh)
-    if beside:  # something that touches the card: a second look
+    if beside:  # something that touches the card: a closer look, or two
         x, y = quad.astype(int).max(axis=0)
         cv2.rectangle(image, (x - 30, y - 50), (x + 40, y - 30), (240, 240, 240), -1)
     found = segmenter(image)
-    assert segmenter.network.looks == 1 + beside
+    assert segmenter.network.looks in ((2, 3) if beside else (1,))
     assert found.placement.turned == (size_wh[0] < size_wh[1])
     map_shape = (80, 48) if found.placement.turned else (48, 80)
     assert found.answer.values.shape[:2] == found.probability.shape == map_shape

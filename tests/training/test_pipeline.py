@@ -94,6 +94,24 @@ def test_picture_and_mask_move_together() -> None:
     assert np.abs(np.mean(apart, axis=0)).max() < 0.1  # pixels: none lags behind the other by a rounding
 
 
+@pytest.mark.parametrize("size_wh", [(192, 128), (128, 128)])
+def test_a_quarter_of_the_views_is_close_to_the_document(size_wh: tuple[int, int]) -> None:
+    width, height = size_wh
+    for across, down in ((36, 14), (12, 40)):  # lying, and standing, which enters a lying input turned
+        mask = np.zeros((height, width), np.uint8)
+        mask[30 : 30 + down, 60 : 60 + across] = 1
+        picture = np.where(mask[..., None] == 1, 230, 20).astype(np.uint8).repeat(3, axis=2)
+        shares = []
+        for seed in range(120):
+            image, seen = augment(picture, mask, np.random.default_rng(seed))
+            shares.append(seen.mean() / mask.mean())
+            if seen.sum() > 300:
+                between = (image[seen == 1].mean() + image[seen == 0].mean()) / 2
+                assert mask_iou(image.mean(axis=2) > between, seen == 1) > 0.8, seed
+        closer = float(np.mean(np.array(shares) > 4))
+        assert 0.12 < closer < 0.38, (across, down, closer)
+
+
 def test_a_broken_sample_is_reported_by_its_own_sentence(midv_folder: Path) -> None:
     samples = find_samples(midv_folder)
     samples[3].image.write_bytes(b"")

@@ -10,6 +10,9 @@ from functools import cache
 import cv2
 import numpy as np
 
+_CLOSER = 0.25  # share of pictures seen as `vision.second_look` would look at them again
+_MOST_SHARE = 0.7  # of the picture's area, that such a view may be
+_LEAST_ASPECT = 0.6  # of its shorter side to the longer
 _SLACK = 64  # pixels by which a picture's noise may lie elsewhere: 4,096 places
 
 
@@ -22,8 +25,8 @@ def augment(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tu
         rng: the only source of chance.
 
     Returns:
-        Both, of the same shapes and dtypes: mirrored, turned, scaled, tilted together; the picture's light,
-        colour, sharpness and noise changed alone.
+        Both, of the same shapes and dtypes: mirrored, turned, scaled, tilted together, of some the part about the
+        document alone; the picture's light, colour, sharpness and noise changed alone.
     """
     image, mask = _move(image, mask, rng)
     image = _colour(image, rng)
@@ -39,9 +42,21 @@ def _move(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tupl
     if rng.random() < 0.35 and mask.shape[0] == mask.shape[1]:
         # Of a stretched picture that is just what the camera gives when it is held the other way.
         image, mask = (cv2.rotate(array, cv2.ROTATE_90_COUNTERCLOCKWISE) for array in (image, mask))
-    if rng.random() < 0.15:
+    view = _closer_view(mask, rng) if rng.random() < _CLOSER else None
+    still = rng.random() < 0.15
+    if still and view is None:
         return image, mask
-    height, width = mask.shape
+    matrix = np.eye(3) if still else _tilted(mask.shape, rng)
+    x, y = _places(matrix if view is None else view @ matrix, *mask.shape)
+    # Reflected pictures would show a second document without a truth of its own, so edges are stretched instead.
+    image = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mask = cv2.remap(mask, x, y, cv2.INTER_NEAREST)
+    return image, mask
+
+
+def _tilted(size_hw: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Where a pixel of the changed picture comes from, (3, 3): turned, scaled, tilted, shifted."""
+    height, width = size_hw
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     centre = np.array([width, height], np.float32) / 2
     angle = rng.normal(0, np.radians(8)) if rng.random() < 0.8 else rng.uniform(-np.pi, np.pi)
@@ -52,11 +67,27 @@ def _move(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tupl
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32) * zoom
     moved = (corners - centre) @ turn.T + centre
     moved += rng.normal(0, 0.04, (4, 2)) * (width, height) + rng.normal(0, 0.05, 2) * (width, height)
-    x, y = _places(cv2.getPerspectiveTransform(moved.astype(np.float32), corners), height, width)
-    # Reflected pictures would show a second document without a truth of its own, so edges are stretched instead.
-    image = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    mask = cv2.remap(mask, x, y, cv2.INTER_NEAREST)
-    return image, mask
+    return cv2.getPerspectiveTransform(moved.astype(np.float32), corners)
+
+
+def _closer_view(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """Where a pixel of a view of the document's surroundings comes from, (3, 3); None where that is most of the picture.
+
+    A view that stands enters a lying input turned by a quarter, as a picture does.
+    """
+    height, width = mask.shape
+    left, top, across, down = cv2.boundingRect(mask)
+    if not across:
+        return None
+    half = np.array([across, down]) / 2 * rng.uniform(1.05, 1.9) * rng.uniform(0.9, 1.1, 2)
+    half = np.maximum(half, half.max() * _LEAST_ASPECT)
+    centre = np.array([left + across / 2, top + down / 2]) + rng.normal(0, 0.08, 2) * half
+    (x0, y0), (x1, y1) = np.maximum(centre - half, 0), np.minimum(centre + half, (width, height))
+    if (x1 - x0) * (y1 - y0) > _MOST_SHARE * width * height:
+        return None
+    if (x1 - x0 - (y1 - y0)) * (width - height) < 0:
+        return np.array([[0, (x0 - x1) / height, x1], [(y1 - y0) / width, 0, y0], [0, 0, 1]])
+    return np.array([[(x1 - x0) / width, 0, x0], [0, (y1 - y0) / height, y0], [0, 0, 1]])
 
 
 def _places(matrix: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
