@@ -25,7 +25,8 @@ from unetlite.training.unet import PRESETS, Preset
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 # Compared with square inputs, as all of them were trained.
-EDGE, NANO = replace(PRESETS["edge"], size_wh=(256, 256), fit="stretch"), PRESETS["nano"]
+EDGE = replace(PRESETS["edge"], size_wh=(256, 256), fit="stretch")
+NANO = replace(PRESETS["nano"], size_wh=(192, 192), fit="stretch")
 
 CANDIDATES: dict[str, tuple[str, Preset]] = {
     "edge": ("the shipped shape", EDGE),
@@ -88,9 +89,7 @@ def rows_of(report: dict[str, Any], parameters: dict[str, int]) -> list[list[Any
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path), required=True, help="Kept for the next run.")
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--only", multiple=True, type=click.Choice(list(CANDIDATES)), help="Default: all.")
-@click.option(
-    "--report", type=click.Path(path_type=Path), default=ROOT / "docs" / "results" / "architectures.json"
-)
+@click.option("--report", type=click.Path(path_type=Path), default=ROOT / "docs" / "results" / "architectures.json")
 def main(data: Path, work: Path, epochs: int, only: tuple[str, ...], report: Path) -> None:
     """Train, export and measure every candidate, and write the table."""
     work.mkdir(parents=True, exist_ok=True)

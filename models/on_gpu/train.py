@@ -105,26 +105,34 @@ class Shelf:
 
 
 def train(name: str, start: Path, shelf: Shelf, out: Path, device: torch.device) -> None:
-    """The base, then the last stage for each fold and for all types; each leaves a `.keras` file and its summary."""
+    """The base, then the last stage for each fold and for all types, those that are not there yet.
+
+    Each leaves a `.keras` file and its summary.
+    """
     plan = PLANS[name]
-    base = Network(start)
-    draw_weights(base, plan.base.seed)
-    trainer = Trainer(base, plan.base, device)
-    drawn: dict[str, Source] = {}
-    rows = []
-    for added, until in zip(DRAWN, [*list(DRAWN.values())[1:], 1.0], strict=True):
-        drawn[added] = shelf.take(added)
-        rows += trainer.run(list(drawn.values()), int(until * plan.base.steps), tell)
     base_file = out / f"{name}-base.keras"
-    keep(base, start, base_file, plan.preset, plan.base, rows, drawn, shelf)
-    total = sum(each.share for each in drawn.values())
+    if not base_file.exists():
+        base = Network(start)
+        draw_weights(base, plan.base.seed)
+        trainer = Trainer(base, plan.base, device)
+        drawn: dict[str, Source] = {}
+        rows = []
+        for added, until in zip(DRAWN, [*list(DRAWN.values())[1:], 1.0], strict=True):
+            drawn[added] = shelf.take(added)
+            rows += trainer.run(list(drawn.values()), int(until * plan.base.steps), tell)
+        keep(base, start, base_file, plan.preset, plan.base, rows, drawn, shelf)
     for fold, without in FOLDS.items():
-        network = Network(base_file)
-        sources = {each: replace(s, share=s.share / total * (1 - REAL - REPRINTS)) for each, s in drawn.items()}
+        path = out / f"{name}{fold}.keras"
+        if path.exists():
+            continue
+        sources = {each: shelf.take(each) for each in DRAWN}
+        total = sum(source.share for source in sources.values()) / (1 - REAL - REPRINTS)
+        sources = {each: replace(source, share=source.share / total) for each, source in sources.items()}
         sources["real"] = replace(shelf.take("real", without), share=REAL)
         sources["reprints"] = replace(shelf.take("reprints", without), share=REPRINTS)
+        network = Network(base_file)
         rows = Trainer(network, plan.last, device).run(list(sources.values()), plan.last.steps, tell)
-        keep(network, base_file, out / f"{name}{fold}.keras", plan.preset, plan.last, rows, sources, shelf)
+        keep(network, base_file, path, plan.preset, plan.last, rows, sources, shelf)
 
 
 def keep(

@@ -71,7 +71,7 @@ def _tilted(size_hw: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def _closer_view(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Where a pixel of a view of the document's surroundings comes from, (3, 3); None where that is most of the picture.
+    """Where a pixel of a view close to the document comes from, (3, 3); None where that is most of the picture.
 
     A view that stands enters a lying input turned by a quarter, as a picture does.
     """
