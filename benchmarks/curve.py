@@ -98,8 +98,8 @@ def drawing(stages: list[Stage], axis: str) -> str:
             points = "L".join(f"{x(done + n + 1):.1f} {y(v):.1f}" for n, v in enumerate(series))
             parts.append(f"<path d='M{points}' fill='none' stroke='{_COLOURS[name]}' stroke-width='2'/>")
         done += count
-    shown = {name: colour for name, colour in _COLOURS.items() if name == "training, augmented" or stages[0].validation}
-    for number, (name, colour) in enumerate(shown.items()):
+    drawn = zip(_COLOURS.items(), (stages[0].training, stages[0].validation), strict=True)
+    for number, (name, colour) in enumerate(each for each, series in drawn if series):
         left = _LEFT + 12 + 170 * number
         parts.append(
             f"<path d='M{left} {bottom - 12}h22' stroke='{colour}' stroke-width='2'/>"

@@ -1,6 +1,6 @@
 """Quad IoU on drawn pictures that no training saw, by what the document is made of; several models beside each other.
 
-    unet-data synthesize --to DRAWN --count 900 --seed 9001 --backgrounds ... --faces ... --poses ...
+    unet-data synthesize --to DRAWN --count 900 --seed 9002 --backgrounds ... --faces ... --poses ...
     python benchmarks/kinds.py DRAWN --model unetlite edge/models/unetlite.int8.tflite
 
 DRAWN is what `unet-data synthesize` wrote: its ground truth says kind and whether something lies on the document. The

@@ -8,6 +8,7 @@ set -euo pipefail
 backgrounds=$(realpath "$1") faces=$(realpath "$2") poses=$(realpath "$3") frames=$(realpath "$4")
 mkdir -p "$5"
 work=$(realpath "$5")
+rm -f "$work/draw.failed"  # an earlier run's
 cd "$(dirname "$0")/.."
 
 untrained() { # PRESET: a network of the preset, of which training takes the layers
@@ -39,4 +40,5 @@ for name in unetlite unetlite-nano; do
     cp "$work/models/$name.keras" "$work/models/$name.training.json" models/
     cp "$work/exported/$name.int8.tflite" edge/models/
 done
+cp "$work"/models/unetlite-base.{keras,training.json} models/
 python3 benchmarks/courses.py "$work/models"

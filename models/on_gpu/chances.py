@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_CLOSER = 0.25  # share of pictures seen as by a second look
-_MOST_SHARE = 0.7  # of the picture's area, that a closer view may be
-_LEAST_ASPECT = 0.6  # of a closer view's shorter side to the longer
+from unetlite.training.data.augment import CLOSER_SHARE, LEAST_ASPECT, MOST_SHARE
+
 _TAPS = 7  # of the blur
 
 
@@ -96,12 +95,12 @@ def _views(rng: np.random.Generator, boxes: np.ndarray, aspects: np.ndarray) -> 
     half = boxes[:, 2:] - boxes[:, :2]  # half of what it is in -1..1
     half = half * rng.uniform(1.2, 1.9, (count, 1)) * rng.uniform(0.9, 1.1, (count, 2))
     real = half * np.stack([aspects, np.ones(count)], axis=1)
-    real = np.maximum(real, real.max(axis=1, keepdims=True) * _LEAST_ASPECT)
+    real = np.maximum(real, real.max(axis=1, keepdims=True) * LEAST_ASPECT)
     half = real / np.stack([aspects, np.ones(count)], axis=1)
     centre = centre + rng.normal(0, 0.08, (count, 2)) * half
     low, high = np.maximum(centre - half, -1.0), np.minimum(centre + half, 1.0)
     centre, half = (low + high) / 2, (high - low) / 2
-    closer = (rng.random(count) < _CLOSER) & (half.prod(axis=1) < _MOST_SHARE) & (half.min(axis=1) > 0.02)
+    closer = (rng.random(count) < CLOSER_SHARE) & (half.prod(axis=1) < MOST_SHARE) & (half.min(axis=1) > 0.02)
     standing = half[:, 0] * aspects < half[:, 1]  # such a view enters turned by a quarter
     lying = closer & ~standing
     views[lying, 0, 0], views[lying, 1, 1] = half[lying, 0], half[lying, 1]

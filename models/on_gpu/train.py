@@ -26,7 +26,9 @@ from steps import Settings, Source, Trainer, validate
 
 from unetlite.edge.device import device_record
 from unetlite.training.summary import summarize, summary_path
+from unetlite.vision.cli import Command
 from unetlite.vision.contract import InputSpec, OutputSpec
+from unetlite.vision.errors import DatasetError
 from unetlite.vision.files import atomic_path, read_json, sha256_of, write_json
 
 FOLDS = {
@@ -98,6 +100,8 @@ class Shelf:
     def _read(self, name: str) -> PictureSet:
         folders = self._folders(name)
         while name != "real" and not all(folder.with_name(f"{folder.name}.done").exists() for folder in folders):
+            if (self._work / "draw.failed").exists():
+                raise DatasetError(f"{self._work}: expected the set {name}, but draw.sh failed; see what it said")
             time.sleep(0.2)
         data = load_set(folders, os.cpu_count() or 1)
         tell(f"{name}: {len(data.planes)} pictures read")
@@ -178,7 +182,7 @@ def tell(message: str) -> None:
     click.echo(f"{time.perf_counter() - BEGAN:7.1f} s  {message}")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("frames", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("work", type=click.Path(file_okay=False, path_type=Path))
 @click.option(

@@ -10,9 +10,9 @@ from functools import cache
 import cv2
 import numpy as np
 
-_CLOSER = 0.25  # share of pictures seen as `vision.second_look` would look at them again
-_MOST_SHARE = 0.7  # of the picture's area, that such a view may be
-_LEAST_ASPECT = 0.6  # of its shorter side to the longer
+CLOSER_SHARE = 0.25  # share of pictures seen as `vision.second_look` would look at them again
+MOST_SHARE = 0.7  # of the picture's area, that such a view may be
+LEAST_ASPECT = 0.6  # of its shorter side to the longer
 _SLACK = 64  # pixels by which a picture's noise may lie elsewhere: 4,096 places
 
 
@@ -42,7 +42,7 @@ def _move(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tupl
     if rng.random() < 0.35 and mask.shape[0] == mask.shape[1]:
         # Of a stretched picture that is just what the camera gives when it is held the other way.
         image, mask = (cv2.rotate(array, cv2.ROTATE_90_COUNTERCLOCKWISE) for array in (image, mask))
-    view = _closer_view(mask, rng) if rng.random() < _CLOSER else None
+    view = _closer_view(mask, rng) if rng.random() < CLOSER_SHARE else None
     still = rng.random() < 0.15
     if still and view is None:
         return image, mask
@@ -80,10 +80,10 @@ def _closer_view(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | Non
     if not across:
         return None
     half = np.array([across, down]) / 2 * rng.uniform(1.05, 1.9) * rng.uniform(0.9, 1.1, 2)
-    half = np.maximum(half, half.max() * _LEAST_ASPECT)
+    half = np.maximum(half, half.max() * LEAST_ASPECT)
     centre = np.array([left + across / 2, top + down / 2]) + rng.normal(0, 0.08, 2) * half
     (x0, y0), (x1, y1) = np.maximum(centre - half, 0), np.minimum(centre + half, (width, height))
-    if (x1 - x0) * (y1 - y0) > _MOST_SHARE * width * height:
+    if (x1 - x0) * (y1 - y0) > MOST_SHARE * width * height:
         return None
     if (x1 - x0 - (y1 - y0)) * (width - height) < 0:
         return np.array([[0, (x0 - x1) / height, x1], [(y1 - y0) / width, 0, y0], [0, 0, 1]])
