@@ -47,12 +47,11 @@ def level_points(probability: np.ndarray, region: np.ndarray, threshold: float) 
     points = []
     for axis in (0, 1):
         before, after = _neighbours(padded, axis)
-        rows, columns = np.nonzero(np.not_equal(*_neighbours(inside, axis)))
+        rows, columns = np.divmod(np.flatnonzero(np.not_equal(*_neighbours(inside, axis))), before.shape[1])
         low, high = before[rows, columns], after[rows, columns]
-        along = (threshold - low) / (high - low)
-        xy = np.stack([columns, rows], axis=1).astype(np.float64)
-        xy[:, 1 - axis] += along
-        points.append(xy - 1.0)  # minus the padding
+        xy = np.stack([columns, rows], axis=1) - 1.0  # minus the padding
+        xy[:, 1 - axis] += (threshold - low) / (high - low)
+        points.append(xy)
     return np.concatenate(points)
 
 

@@ -16,6 +16,8 @@ from unetlite.vision.errors import InvalidQuadError
 from unetlite.vision.image import RgbImage
 
 Quad = np.ndarray  # (4, 2) float32 xy pixels, clockwise as seen, pixel centres at integers
+_Point = tuple[float, float]
+_Line = tuple[_Point, _Point]  # a point of it, and the unit vector along it
 
 # Shares of the outline's diagonal: how far from a side a point may lie and still speak for it, pass by pass.
 # The first must hold a rough hypothesis, the last leaves out rounded corners' ends and a finger's bite.
@@ -47,24 +49,25 @@ def as_quad(points: object) -> Quad:
         raise InvalidQuadError(f"expected four corners [x, y], got an array of shape {quad.shape}")
     if not np.isfinite(quad).all():
         raise InvalidQuadError(f"expected four finite corners, got {quad.tolist()}")
-    turns = _turns(quad)
-    if not ((turns > 0).all() or (turns < 0).all()):
+    turns = _turns(quad.tolist())
+    if not (min(turns) > 0 or max(turns) < 0):
         raise InvalidQuadError(f"expected four corners of a convex shape with an area, got {quad.tolist()}")
     return order_corners(quad)
 
 
 def order_corners(quad: np.ndarray) -> Quad:
     """The same convex corners, clockwise as seen, beginning with the one nearest the image's top-left direction."""
-    quad = np.asarray(quad, np.float64)
-    if _turns(quad).sum() < 0:  # y points down: positive cross products turn clockwise as seen
-        quad = quad[::-1]
-    return quad[_ROLLED[int(quad.sum(axis=1).argmin())]].astype(np.float32)
+    corners = np.asarray(quad, np.float64).tolist()
+    if sum(_turns(corners)) < 0:  # y points down: positive cross products turn clockwise as seen
+        corners.reverse()
+    sums = [x + y for x, y in corners]
+    first = sums.index(min(sums))
+    return np.array(corners[first:] + corners[:first], np.float32)
 
 
-def _turns(quad: np.ndarray) -> np.ndarray:
-    sides = quad[NEXT] - quad
-    following = sides[NEXT]
-    return sides[:, 0] * following[:, 1] - sides[:, 1] * following[:, 0]
+def _turns(corners: list[list[float]]) -> list[float]:
+    sides = [(qx - px, qy - py) for (px, py), (qx, qy) in zip(corners, corners[1:] + corners[:1], strict=True)]
+    return [ux * vy - uy * vx for (ux, uy), (vx, vy) in zip(sides, sides[1:] + sides[:1], strict=True)]
 
 
 def fit_quad(points: np.ndarray) -> Quad | None:
@@ -148,35 +151,56 @@ def fit_sides(quad: np.ndarray, points: np.ndarray, bands: Sequence[float]) -> n
     Returns:
         (4, 2) float64 where the sides meet; of the pass before, where two sides became parallel.
     """
-    quad = np.asarray(quad, np.float64)
     origin = points.mean(axis=0)
     x, y = (points - origin).T
-    moments = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1)  # (N, 6)
-    corners = quad - origin
+    moments = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])  # (6, N)
+    # Of four sides plain numbers: they cost a tenth of arrays of four.
+    corners: list[_Point] = [(px, py) for px, py in (np.asarray(quad, np.float64) - origin).tolist()]
     for band in bands:
-        sides = corners[NEXT] - corners
-        lengths = np.hypot(sides[:, 0], sides[:, 1])
-        if lengths.min() < 1e-6:
+        ends = [*corners[1:], corners[0]]
+        lengths = [math.dist(start, end) for start, end in zip(corners, ends, strict=True)]
+        if min(lengths) < 1e-6:
             break
-        (ux, uy), (px, py) = (sides / lengths[:, None]).T, corners.T
-        along = np.stack([-(ux * px + uy * py), ux, uy]) / lengths  # (3, 4): 0 at a side's start, 1 at its end
-        across = np.stack([uy * px - ux * py, -uy, ux])
-        places = moments[:, :3] @ np.concatenate([along, across], axis=1)  # (N, 8)
-        near = (np.abs(places[:, :4] - 0.5) < 0.5 - _CORNER_SHARE) & (np.abs(places[:, 4:]) < band)
-        count, mx, my, mxx, mxy, myy = moments.T @ near
-        fitted = count >= _MIN_POINTS
-        count = np.maximum(count, 1.0)
-        mx, my = mx / count, my / count
-        # Through the mean, along the larger axis of the scatter.
-        angle = 0.5 * np.arctan2(2.0 * (mxy / count - mx * my), mxx / count - mx * mx - (myy / count - my * my))
-        tx, ty = np.where(fitted, (np.cos(angle), np.sin(angle)), (ux, uy))
-        level = ty * np.where(fitted, mx, px) - tx * np.where(fitted, my, py)  # of the line: ty * x - tx * y
-        sine = tx[BEFORE] * ty - ty[BEFORE] * tx
-        if np.abs(sine).min() < _LEAST_SINE:
+        sides: list[_Line] = [
+            ((px, py), ((qx - px) / d, (qy - py) / d))
+            for (px, py), (qx, qy), d in zip(corners, ends, lengths, strict=True)
+        ]
+        along = [  # 0 at a side's start, 1 at its end
+            (-(ux * px + uy * py) / d, ux / d, uy / d)
+            for ((px, py), (ux, uy)), d in zip(sides, lengths, strict=True)
+        ]
+        across = [(uy * px - ux * py, -uy, ux) for (px, py), (ux, uy) in sides]
+        places = np.array([*along, *across]) @ moments[:3]  # (8, N)
+        near = (np.abs(places[:4] - 0.5) < 0.5 - _CORNER_SHARE) & (np.abs(places[4:]) < band)
+        sums = (near @ moments.T).tolist()
+        lines = [_line_through(of_side) or side for of_side, side in zip(sums, sides, strict=True)]
+        met = [_crossing(lines[i - 1], lines[i]) for i in range(4)]
+        found = [point for point in met if point is not None]
+        if len(found) < 4:
             break
-        corners = np.stack([tx[BEFORE] * level - tx * level[BEFORE], ty[BEFORE] * level - ty * level[BEFORE]], axis=1)
-        corners /= sine[:, None]
-    return corners + origin
+        corners = found
+    return np.array(corners) + origin
+
+
+def _line_through(sums: Sequence[float]) -> _Line | None:
+    """The line by least squares through points of which these are the sums of 1, x, y, xx, xy and yy."""
+    count = sums[0]
+    if count < _MIN_POINTS:
+        return None
+    mx, my, mxx, mxy, myy = (value / count for value in sums[1:])
+    # Through the mean, along the larger axis of the scatter.
+    angle = 0.5 * math.atan2(2.0 * (mxy - mx * my), mxx - mx * mx - (myy - my * my))
+    return (mx, my), (math.cos(angle), math.sin(angle))
+
+
+def _crossing(one: _Line, other: _Line) -> _Point | None:
+    """Where two lines meet; None where they are nearly parallel."""
+    ((px, py), (ux, uy)), ((qx, qy), (vx, vy)) = one, other
+    sine = ux * vy - uy * vx
+    if abs(sine) < _LEAST_SINE:
+        return None
+    share = ((qx - px) * vy - (qy - py) * vx) / sine
+    return px + share * ux, py + share * uy
 
 
 def polygon_area(polygon: np.ndarray) -> float:
