@@ -13,11 +13,8 @@ import numpy as np
 from unetlite.vision.image import RgbImage
 
 CELLS = 16  # pieces of a side that vote one by one: an object over a quarter of it takes a quarter of the votes
-_PROFILES = 4  # per piece, over which texture averages out
-_CORNER_SHARE = 0.08  # of a side's length at each end that is not looked at: ID-1 corners are rounded over 6 %
-
-_PROFILE_PLACES = np.linspace(_CORNER_SHARE, 1.0 - _CORNER_SHARE, CELLS * _PROFILES)  # shares of a side's length
-PIECE_PLACES = _PROFILE_PLACES.reshape(CELLS, _PROFILES).mean(axis=1)
+PIECE_PLACES = np.linspace(0.1, 0.9, CELLS)  # shares of a side's length; its ends go: ID-1 corners are rounded over 6 %
+_PIECE_SHARE = 0.8 / (CELLS - 1)
 _ENDS = np.stack([1.0 - PIECE_PLACES, PIECE_PLACES])  # what a side's start and end weigh in its pieces
 _END_PRODUCTS = np.stack([_ENDS[0] ** 2, _ENDS[0] * _ENDS[1], _ENDS[1] ** 2], axis=1)
 _OUTWARD = np.array([1.0, -1.0])
@@ -46,25 +43,28 @@ def visible_pieces(image: RgbImage, sides: np.ndarray, band: float) -> np.ndarra
     last = np.array([image.shape[1] - 1.0, image.shape[0] - 1.0])
     if (sides[:, 0] >= band).all() and (sides[:, 0] <= last - band).all():
         return np.ones((4, CELLS), bool)
-    outer = _PROFILE_PLACES.reshape(CELLS, _PROFILES)[:, [0, -1], None]  # what lies between them shows as well
+    outer = PIECE_PLACES[:, None, None] + [[-_PIECE_SHARE / 2], [_PIECE_SHARE / 2]]  # what lies between shows as well
     feet = sides[:, None, None, 0] * (1.0 - outer) + sides[:, None, None, 1] * outer  # (4, pieces, 2, xy)
     across = (np.abs(normals(sides)) * (band / 2))[:, None, None]
     seen = ((feet >= across) & (feet <= last - across)).all(axis=(2, 3))
     return seen & (seen.sum(axis=1, keepdims=True) >= CELLS // 2)
 
 
-def profiles(image: RgbImage, sides: np.ndarray, band: float, samples: int) -> np.ndarray:
+def profiles(image: RgbImage, sides: np.ndarray, band: float, samples: int, per_piece: int) -> np.ndarray:
     """Colours across the sides from `band` pixels inside to `band` outside: (rows of all sides, samples, 3).
 
-    Beyond the picture's border its last pixels go on, so the border is no edge.
+    Each piece has as many profiles, over which texture averages out. Beyond the picture's border its last pixels go on,
+    so the border is no edge.
     """
-    rows = CELLS * _PROFILES
+    rows = CELLS * per_piece
     across = normals(sides) * band
+    along = sides[:, 1] - sides[:, 0]
+    step = _PIECE_SHARE / per_piece
     # Row and column of the strip to the picture: the columns run across the side, the rows along it.
     matrices = np.empty((4, 2, 3))
     matrices[:, :, 0] = across * (2.0 / (samples - 1))
-    matrices[:, :, 1] = (sides[:, 1] - sides[:, 0]) * ((1.0 - 2.0 * _CORNER_SHARE) / (rows - 1))
-    matrices[:, :, 2] = sides[:, 0] + (sides[:, 1] - sides[:, 0]) * _CORNER_SHARE - across
+    matrices[:, :, 1] = along * step
+    matrices[:, :, 2] = sides[:, 0] + along * (PIECE_PLACES[0] - _PIECE_SHARE / 2 + step / 2) - across
     strips = np.empty((4, rows, samples, 3), np.uint8)
     for strip, matrix in zip(strips, matrices, strict=True):
         cv2.warpAffine(
@@ -93,19 +93,20 @@ def edge_evidence(
         (4, pieces, K) float32 in [0, 1], 0 where nothing is visible; (4, pieces, K) the variance that the step
         explains, grey levels squared; and (K,) the places, pixels outward.
     """
-    samples = strip.shape[1]
+    rows, samples = strip.shape[:2]
+    per_piece = rows // (4 * CELLS)
     step = 2.0 * band / (samples - 1)
     size = max(2, round(window / step))
     colours = strip.astype(np.float32)
     squares = cv2.transform(colours * colours, np.ones((1, 3), np.float32))
-    pieces = (4 * CELLS, _PROFILES, -1)
+    pieces = (4 * CELLS, per_piece, -1)
     mean = colours.reshape(pieces).sum(axis=1).reshape(4 * CELLS, samples, 3)
     square = squares.reshape(pieces).sum(axis=1)
     shape = (4, CELLS, samples - size + 1)
     windows, places = (size, 1), slice(shape[2])  # from each sample on, as many as fit
     mean = cv2.boxFilter(mean, cv2.CV_32F, windows, anchor=(0, 0))[:, places].reshape(*shape, 3)
     square = cv2.boxFilter(square, cv2.CV_32F, windows, anchor=(0, 0))[:, places].reshape(shape)
-    mean, square = mean * np.float32(1 / _PROFILES), square * np.float32(1 / _PROFILES)
+    mean, square = mean * np.float32(1 / per_piece), square * np.float32(1 / per_piece)
     variance = square - np.einsum("spkc,spkc->spk", mean, mean)
     apart = mean[..., size:, :] - mean[..., :-size, :]
     between = np.einsum("spkc,spkc->spk", apart, apart) * np.float32(0.25)

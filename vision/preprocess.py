@@ -13,12 +13,13 @@ import numpy as np
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.image import RgbImage
 
-# Pixels between the samples that stand for an area, each the mean of two. A frame of 1920x1080 pixels is 3.75 pixels
-# to a sample at 256: reading it dearer costs more than the whole network. Lenses and JPEG leave little that is finer.
+# Pixels between the samples that stand for an area. A frame of 1920x1080 pixels is 3 pixels to a sample at 320: reading
+# it dearer costs more than the whole network. Lenses and JPEG leave little that is finer.
 _FARTHEST_SAMPLES = 4.0
-# Interpolation must round alike on every device. OpenCV's exact one does, at over twice the cost of the common one,
-# which arm64's wheels from 4.12 on hand to KleidiCV where columns shrink to more than a third: those differ by a level.
-_ALIKE_FROM = 3.2  # columns to a sample
+# So far apart, samples are pixels as they are: interpolating them takes several times as long and changes next to
+# nothing. Nearer ones, and masks, are interpolated by OpenCV's exact method. Both give the same bytes on every device;
+# the common bilinear method does not: arm64's wheels hand it to KleidiCV.
+_PICKED_FROM = 1.8
 LETTERBOX_GREY = 114  # neither card nor shadow; the value Ultralytics pads with
 
 
@@ -106,7 +107,7 @@ def preprocess(image: RgbImage, spec: InputSpec) -> tuple[np.ndarray, Placement]
         and the placement that leads back.
     """
     placement = place((image.shape[1], image.shape[0]), spec)
-    return _turned(_fit(image, placement, LETTERBOX_GREY), placement), placement
+    return _turned(_fit(image, placement, LETTERBOX_GREY, _PICKED_FROM), placement), placement
 
 
 def preprocess_mask(mask: np.ndarray, spec: InputSpec) -> np.ndarray:
@@ -135,10 +136,10 @@ def _turned(fitted: np.ndarray, placement: Placement) -> np.ndarray:
     return cv2.rotate(fitted, cv2.ROTATE_90_COUNTERCLOCKWISE) if placement.turned else fitted
 
 
-def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:
+def _fit(image: np.ndarray, placement: Placement, padding: int, picked_from: float = np.inf) -> np.ndarray:
     (width, height), (scale_x, scale_y) = placement.image_size_wh, placement.scale_xy
     inner = round(width * scale_x), round(height * scale_y)
-    resized = _resized(image, inner)
+    resized = _resized(image, inner, picked_from)
     input_w, input_h = placement.input_size_wh
     if inner == (input_w, input_h):
         return resized
@@ -148,30 +149,23 @@ def _fit(image: np.ndarray, placement: Placement, padding: int) -> np.ndarray:
     return canvas
 
 
-def _resized(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+def _resized(image: np.ndarray, size_wh: tuple[int, int], picked_from: float) -> np.ndarray:
     width, height = size_wh
     if width > image.shape[1] or height > image.shape[0]:
         return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR_EXACT)
-    # OpenCV averages 2x2 blocks and interpolates in vector instructions, areas of a broken size one by one.
-    while max(_ratios(image, size_wh)) > 2 * _FARTHEST_SAMPLES and min(_ratios(image, size_wh)) >= 4:
-        if (image.shape[0] | image.shape[1]) & 1:
-            break  # a block would be left over at the rim
-        image = _halved(image)
-    ratios = _ratios(image, size_wh)
-    if min(ratios) < 2 or max(ratios) > 2 * _FARTHEST_SAMPLES:
+    ratios = image.shape[1] / width, image.shape[0] / height
+    samples = 2  # along each axis of an area, which is their mean
+    while max(ratios) > samples * _FARTHEST_SAMPLES:
+        samples *= 2
+    if min(ratios) < samples:
         return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
-    # An area as the mean of two interpolated samples along each axis.
-    alike = image.shape[1] >= _ALIKE_FROM * 2 * width
-    linear = cv2.INTER_LINEAR if alike else cv2.INTER_LINEAR_EXACT
-    return _halved(cv2.resize(image, (2 * width, 2 * height), interpolation=linear))
-
-
-def _ratios(image: np.ndarray, size_wh: tuple[int, int]) -> tuple[float, float]:
-    return image.shape[1] / size_wh[0], image.shape[0] / size_wh[1]
-
-
-def _halved(image: np.ndarray) -> np.ndarray:
-    return cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    picked = min(ratios) >= samples * picked_from
+    sampling = cv2.INTER_NEAREST_EXACT if picked else cv2.INTER_LINEAR_EXACT
+    resized = cv2.resize(image, (samples * width, samples * height), interpolation=sampling)
+    while samples > 1:
+        samples //= 2  # OpenCV averages blocks of 2x2 in vector instructions, areas of another size one by one
+        resized = cv2.resize(resized, (samples * width, samples * height), interpolation=cv2.INTER_AREA)
+    return resized
 
 
 def to_real(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:

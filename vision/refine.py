@@ -43,7 +43,9 @@ _LEAST_ON_LINE_PX = 0.75
 # Of a good map the corners are mostly nearer. Where within this share all sides show, one pass is enough.
 _NEAR_SHARE = 0.04
 _NEAR_SAMPLES = 44
+_NEAR_PROFILES = 2  # per piece; where a good map says where the side lies, more would only cost time
 _NEAR_COST = 2.0  # of the shape: one frame in a hundred of a flat document has more
+_PROFILES = 4  # per piece
 _SAMPLES = 36  # per profile: 2 in a pixel of a card 150 pixels wide, 1 in 4 pixels of one of 1200
 _FINE_SAMPLES = 24  # enough for a tenth of a pixel in 8: the vertex of a parabola is read between them
 
@@ -124,12 +126,12 @@ def refine_quad(
     visible = visible_pieces(image, given, band)
     near = _NEAR_SHARE * card_width
     if belief is not None and search_share <= SEARCH_SHARE and near < band:
-        sides, seen = _fitted(image, given, given, visible, near, window, _NEAR_SAMPLES)
+        sides, seen = _fitted(image, given, given, visible, near, window, _NEAR_SAMPLES, _NEAR_PROFILES)
         if seen.moved.all():
             cost = _shape_cost(sides, belief)
             if cost <= _NEAR_COST:
                 return _refinement(corners, sides, seen, cost, band)
-    strip = profiles(image, given, band, _SAMPLES)
+    strip = profiles(image, given, band, _SAMPLES, _PROFILES)
     evidence, _, places = edge_evidence(strip, visible, band, window)
     votes, distrust = line_votes(evidence, visible), line_distrust(places, band)
     found = _shifted(given, line_offsets(places)[(votes - distrust).argmax(axis=1)])
@@ -138,7 +140,7 @@ def refine_quad(
         worth = _map_gains(belief, given, places, band) - distrust
         found = _chosen_together(found, given, places, votes + worth, belief, range(4))
     fine = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
-    sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, fine)
+    sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, _PROFILES, fine)
     cost = math.nan if belief is None else _shape_cost(sides, belief)
     if belief is not None and cost > PLAIN_COST and not seen.moved.all():
         worth = _map_gains(belief, given, places, band) - distrust if worth is None else worth
@@ -167,13 +169,14 @@ def _fitted(
     band: float,
     window: float,
     samples: int,
+    per_piece: int,
     fine_band: float | None = None,
 ) -> tuple[np.ndarray, _Seen]:
     """The sides found, fitted to the edges within `fine_band` of them; as given where there is no edge in `band`."""
     card_width = float(_lengths(given).max())
     fine_band = band + window if fine_band is None else fine_band
     on_line = max(_ON_LINE_SHARE * card_width, _LEAST_ON_LINE_PX)
-    strip = profiles(image, found, fine_band, samples)
+    strip = profiles(image, found, fine_band, samples, per_piece)
     evidence, contrast, places = edge_evidence(strip, visible, fine_band, window)
     lines = line_offsets(places)[line_votes(evidence, visible).argmax(axis=1)]
     lines, agreement, residual = fit_lines(evidence, contrast, places, visible, lines, on_line)
