@@ -49,8 +49,8 @@ def as_quad(points: object) -> Quad:
         raise InvalidQuadError(f"expected four corners [x, y], got an array of shape {quad.shape}")
     if not np.isfinite(quad).all():
         raise InvalidQuadError(f"expected four finite corners, got {quad.tolist()}")
-    turns = _turns(quad.tolist())
-    if not (min(turns) > 0 or max(turns) < 0):
+    at_corners = turns(quad.tolist())
+    if not (min(at_corners) > 0 or max(at_corners) < 0):
         raise InvalidQuadError(f"expected four corners of a convex shape with an area, got {quad.tolist()}")
     return order_corners(quad)
 
@@ -58,14 +58,15 @@ def as_quad(points: object) -> Quad:
 def order_corners(quad: np.ndarray) -> Quad:
     """The same convex corners, clockwise as seen, beginning with the one nearest the image's top-left direction."""
     corners = np.asarray(quad, np.float64).tolist()
-    if sum(_turns(corners)) < 0:  # y points down: positive cross products turn clockwise as seen
+    if sum(turns(corners)) < 0:  # y points down: positive cross products turn clockwise as seen
         corners.reverse()
     sums = [x + y for x, y in corners]
     first = sums.index(min(sums))
     return np.array(corners[first:] + corners[:first], np.float32)
 
 
-def _turns(corners: list[list[float]]) -> list[float]:
+def turns(corners: list[list[float]]) -> list[float]:
+    """Of a polygon, at each corner, the cross product of the sides beside it: positive clockwise, as seen."""
     sides = [(qx - px, qy - py) for (px, py), (qx, qy) in zip(corners, corners[1:] + corners[:1], strict=True)]
     return [ux * vy - uy * vx for (ux, uy), (vx, vy) in zip(sides, sides[1:] + sides[:1], strict=True)]
 

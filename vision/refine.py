@@ -7,7 +7,6 @@ A side that the picture does not speak for stays where the map put it, unless no
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -28,8 +27,9 @@ from unetlite.vision.edges import (
 )
 from unetlite.vision.image import RgbImage
 from unetlite.vision.preprocess import Placement
-from unetlite.vision.quad import BEFORE, NEXT, Quad, as_quad
+from unetlite.vision.quad import NEXT, Quad, as_quad
 from unetlite.vision.shape import PLAIN_COST, shape_cost
+from unetlite.vision.sides import chosen_together, lengths, meetings, shifted
 
 # Shares below are of the card's width, the quad's longest side.
 SEARCH_SHARE = 0.06  # the corners of a map of 64x64 pixels are rarely further off
@@ -42,7 +42,7 @@ _LEAST_ON_LINE_PX = 0.75
 
 # Of a good map the corners are mostly nearer. Where within this share all sides show, one pass is enough.
 _NEAR_SHARE = 0.04
-_NEAR_SAMPLES = 44
+_NEAR_SAMPLES = 36
 _NEAR_PROFILES = 2  # per piece; where a good map says where the side lies, more would only cost time
 _NEAR_COST = 2.0  # of the shape: one frame in a hundred of a flat document has more
 _PROFILES = 4  # per piece
@@ -52,10 +52,6 @@ _FINE_SAMPLES = 24  # enough for a tenth of a pixel in 8: the vertex of a parabo
 _AGREEMENT = 0.5  # of the visible pieces: what half a side does not show is not its edge
 # Of the band. Two sides in full view without an edge: faint print on a sheet, whose clearest lines are its lettering.
 _FAINT_REACH = 0.4
-# Of a side's votes, for a shape cost of 1. An absurd quad costs 5 more than a plain one: half of a side in full view.
-_SHAPE_VOTES = 0.1
-_MOST_LINES = 64  # of a side's 300 or so that are tried with the others: no shape makes up for the votes of the rest
-_SWEEPS = 2  # over the sides, each with the others as they are
 _BEYOND = -0.3  # of the map's weights, beyond its rim: less surely no document than what is seen
 
 
@@ -116,7 +112,7 @@ def refine_quad(
     """
     corners = as_quad(quad).astype(np.float64)
     given = np.stack([corners, corners[NEXT]], axis=1)  # (side, start and end, xy)
-    card_width = float(_lengths(given).max())
+    card_width = float(lengths(given).max())
     band = search_share * card_width
     if band < _LEAST_BAND_PX:
         return _unmoved(corners, cost=math.nan if belief is None else _shape_cost(given, belief))
@@ -134,17 +130,19 @@ def refine_quad(
     strip = profiles(image, given, band, _SAMPLES, _PROFILES)
     evidence, _, places = edge_evidence(strip, visible, band, window)
     votes, distrust = line_votes(evidence, visible), line_distrust(places, band)
-    found = _shifted(given, line_offsets(places)[(votes - distrust).argmax(axis=1)])
+    found = shifted(given, line_offsets(places)[(votes - distrust).argmax(axis=1)])
     worth = None  # of each line, apart from the picture
+    picture_wh = image.shape[1], image.shape[0]
     if belief is not None and _shape_cost(found, belief) > PLAIN_COST:
         worth = _map_gains(belief, given, places, band) - distrust
-        found = _chosen_together(found, given, places, votes + worth, belief, range(4))
+        found = chosen_together(found, given, line_offsets(places), votes + worth, range(4), picture_wh)
     fine = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
     sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, _PROFILES, fine)
     cost = math.nan if belief is None else _shape_cost(sides, belief)
     if belief is not None and cost > PLAIN_COST and not seen.moved.all():
         worth = _map_gains(belief, given, places, band) - distrust if worth is None else worth
-        sides = _chosen_together(sides, given, places, worth, belief, np.flatnonzero(~seen.moved))
+        unseen = np.flatnonzero(~seen.moved).tolist()
+        sides = chosen_together(sides, given, line_offsets(places), worth, unseen, picture_wh)
         cost = _shape_cost(sides, belief)
     refinement = _refinement(corners, sides, seen, cost, band)
     if belief is not None and np.array_equal(refinement.quad, corners):
@@ -173,14 +171,14 @@ def _fitted(
     fine_band: float | None = None,
 ) -> tuple[np.ndarray, _Seen]:
     """The sides found, fitted to the edges within `fine_band` of them; as given where there is no edge in `band`."""
-    card_width = float(_lengths(given).max())
+    card_width = float(lengths(given).max())
     fine_band = band + window if fine_band is None else fine_band
     on_line = max(_ON_LINE_SHARE * card_width, _LEAST_ON_LINE_PX)
     strip = profiles(image, found, fine_band, samples, per_piece)
     evidence, contrast, places = edge_evidence(strip, visible, fine_band, window)
     lines = line_offsets(places)[line_votes(evidence, visible).argmax(axis=1)]
     lines, agreement, residual = fit_lines(evidence, contrast, places, visible, lines, on_line)
-    found = _shifted(found, lines)
+    found = shifted(found, lines)
     away = np.abs(((found - given) * normals(given)[:, None]).sum(axis=2)).max(axis=1)
     moved = (agreement >= _AGREEMENT) & (away <= band)
     if np.count_nonzero(visible.any(axis=1) & (agreement < _AGREEMENT)) >= 2:
@@ -189,17 +187,18 @@ def _fitted(
 
 
 def _refinement(corners: np.ndarray, sides: np.ndarray, seen: _Seen, cost: float, band: float) -> Refinement:
-    refined = _meetings(sides)
+    refined = meetings(sides)
     # Where neighbouring sides nearly line up, a little turn of one takes the corner far: such a view decides nothing.
     if refined is None or np.abs(refined - corners).max() > 2 * band:
         return _unmoved(corners, seen.agreement)
     first = int(refined.sum(axis=1).argmin())  # of a card turned by 45 degrees another corner may now come first
-    order = np.arange(first, first + 4) % 4
+    moved, agreement = seen.moved.tolist(), seen.agreement.tolist()
+    residual = [px if is_moved else math.nan for px, is_moved in zip(seen.residual_px.tolist(), moved, strict=True)]
     return Refinement(
-        refined[order].astype(np.float32),
-        tuple(seen.moved[order].tolist()),
-        tuple(seen.agreement[order].tolist()),
-        tuple(np.where(seen.moved, seen.residual_px, np.nan)[order].tolist()),
+        np.concatenate([refined[first:], refined[:first]]).astype(np.float32),
+        tuple(moved[first:] + moved[:first]),
+        tuple(agreement[first:] + agreement[:first]),
+        tuple(residual[first:] + residual[:first]),
         cost,
     )
 
@@ -207,16 +206,6 @@ def _refinement(corners: np.ndarray, sides: np.ndarray, seen: _Seen, cost: float
 def _unmoved(corners: np.ndarray, agreement: np.ndarray | None = None, cost: float = math.nan) -> Refinement:
     shares = (0.0,) * 4 if agreement is None else tuple(agreement.tolist())
     return Refinement(corners.astype(np.float32), (False,) * 4, shares, (math.nan,) * 4, cost)
-
-
-def _lengths(sides: np.ndarray) -> np.ndarray:
-    along = sides[:, 1] - sides[:, 0]
-    return np.hypot(along[:, 0], along[:, 1])
-
-
-def _shifted(sides: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """The sides with their start and end moved outward by (4, 2) pixels."""
-    return sides + normals(sides)[:, None] * offsets[..., None]
 
 
 def _map_gains(belief: Belief, sides: np.ndarray, places: np.ndarray, band: float) -> np.ndarray:
@@ -241,61 +230,5 @@ def _map_gains(belief: Belief, sides: np.ndarray, places: np.ndarray, band: floa
 
 
 def _shape_cost(sides: np.ndarray, belief: Belief) -> float:
-    quad = _meetings(sides)
+    quad = meetings(sides)
     return math.inf if quad is None else float(shape_cost(quad[None], belief.placement.image_size_wh)[0])
-
-
-def _chosen_together(
-    sides: np.ndarray,
-    given: np.ndarray,
-    places: np.ndarray,
-    worth: np.ndarray,
-    belief: Belief,
-    free: Iterable[int],
-) -> np.ndarray:
-    """The sides with the free ones moved, one after the other, to the line with the most worth less shape cost."""
-    kept = np.argsort(-worth, axis=1)[:, :_MOST_LINES]
-    worth = np.take_along_axis(worth, kept, axis=1)
-    # (4, L, start and end, xy)
-    lines = given[:, None] + normals(given)[:, None, None] * line_offsets(places)[kept][..., None]
-    sides = sides.copy()
-    for _ in range(_SWEEPS):
-        before = sides.copy()
-        for side in free:
-            quads, convex = _with_side(sides, side, lines[side])
-            if not convex.any():
-                continue
-            cost = np.full(len(convex), np.inf)
-            cost[convex] = shape_cost(quads[convex], belief.placement.image_size_wh)
-            sides[side] = lines[side, int((worth[side] - _SHAPE_VOTES * cost).argmax())]
-        if np.array_equal(before, sides):
-            break
-    return sides
-
-
-def _with_side(sides: np.ndarray, side: int, lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(L, 4, 2) the quads that each line in the place of a side makes, and (L,) whether they are convex."""
-    tried = np.repeat(sides[None], len(lines), axis=0)
-    tried[:, side] = lines
-    return _corners(tried)
-
-
-def _meetings(sides: np.ndarray) -> np.ndarray | None:
-    """(4, 2) where each side meets the one before it; None where that is no convex shape, clockwise as seen."""
-    corners, convex = _corners(sides)
-    return corners if convex else None
-
-
-def _corners(sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(..., 4, 2) where each side of (..., 4, 2, 2) meets the one before it, and (...) whether that is convex."""
-    start, along = sides[..., 0, :], sides[..., 1, :] - sides[..., 0, :]
-    before, before_along = start[..., BEFORE, :], along[..., BEFORE, :]
-    turns = _cross(before_along, along)
-    shares = _cross(start - before, along) / np.where(np.abs(turns) < 1e-9, 1e-9, turns)
-    quads = before + before_along * shares[..., None]
-    edges = quads[..., NEXT, :] - quads
-    return quads, ((turns > 0) & (_cross(edges[..., BEFORE, :], edges) > 0)).all(axis=-1)
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
