@@ -160,19 +160,17 @@ def fit_lines(
     line = lines @ _ENDS  # (4, pieces)
     near = np.abs(places - line[..., None]) <= 2 * on_line
     # Where: at the highest step. The evidence of a blurred edge is as good on its shoulders.
-    peak = (contrast * near).argmax(axis=2).clip(2, len(places) - 3)
+    peak = np.minimum(np.maximum((contrast * near).argmax(axis=2), 2), len(places) - 3)
     flat = peak + np.arange(0, contrast.size, len(places)).reshape(peak.shape)
     left, top, right = (contrast.take(flat + k) for k in (-2, 0, 2))
-    apex = ((left - right) / np.minimum(left - 2 * top + right, -1e-9)).clip(-1.0, 1.0)  # of the parabola, in places
-    edge = places[peak] + apex * (places[1] - places[0])
+    apex = (left - right) / np.minimum(left - 2 * top + right, -1e-9)  # of the parabola, in places
+    edge = places[peak] + np.minimum(np.maximum(apex, -1.0), 1.0) * (places[1] - places[0])
     strong = visible & (evidence.take(flat) >= _EVIDENCE)
     for _ in range(2):
-        # Tukey's weights; then the normal equations of a line by its height at both ends, solved by Cramer's rule.
+        # Tukey's weights; then the normal equations of a line by its height at both ends.
         weight = strong * np.square(np.maximum(0.0, 1.0 - np.square((edge - line) / (2 * on_line))))
-        aa, ab, bb = (weight @ _END_PRODUCTS).T
-        aa, bb = aa + 1e-9, bb + 1e-9
-        a, b = ((weight * edge) @ _ENDS.T).T
-        lines = np.stack([bb * a - ab * b, aa * b - ab * a], axis=1) / (aa * bb - ab * ab)[:, None]
+        products, heights = (weight @ _END_PRODUCTS).tolist(), ((weight * edge) @ _ENDS.T).tolist()
+        lines = np.array([_solved(*of_side, *ends) for of_side, ends in zip(products, heights, strict=True)])
         line = lines @ _ENDS
     off = edge - line
     agreeing = strong & (np.abs(off) <= on_line)
@@ -181,3 +179,8 @@ def fit_lines(
     return lines, count / np.maximum(visible.sum(axis=1), 1), residual
 
 
+def _solved(aa: float, ab: float, bb: float, a: float, b: float) -> tuple[float, float]:
+    """The unknowns of two equations by Cramer's rule; zeros where there is nothing to say."""
+    aa, bb = aa + 1e-9, bb + 1e-9
+    determinant = aa * bb - ab * ab
+    return (bb * a - ab * b) / determinant, (aa * b - ab * a) / determinant

@@ -23,6 +23,7 @@ _Line = tuple[_Point, _Point]  # a point of it, and the unit vector along it
 # The first must hold a rough hypothesis, the last leaves out rounded corners' ends and a finger's bite.
 _BANDS = (0.04, 0.015)
 _CORNER_SHARE = 0.08  # of a side's length at each end that is not fitted: ID-1 corners are rounded over 6 %
+_FOUR_SHARE = 0.02  # of the outline's length
 _MIN_POINTS = 6  # fewer cannot outvote the hypothesis
 _LEAST_SINE = 0.05  # under 3 degrees apart two sides meet in no corner of a card
 
@@ -89,10 +90,14 @@ def fit_quad(points: np.ndarray) -> Quad | None:
         return None
     points = np.asarray(points, np.float64)
     hull = cv2.convexHull(points.astype(np.float32))
-    hull = cv2.approxPolyDP(hull, 0.001 * cv2.arcLength(hull, True), True)  # a tenth of the corners, same sides
-    quad = _collapse_to_four(hull[:, 0])
-    if quad is None:
-        return None
+    length = cv2.arcLength(hull, True)
+    quad = cv2.approxPolyDP(hull, _FOUR_SHARE * length, True)[:, 0]
+    if len(quad) != 4:
+        # A tenth of the hull's corners, same sides.
+        collapsed = _collapse_to_four(cv2.approxPolyDP(hull, 0.001 * length, True)[:, 0])
+        if collapsed is None:
+            return None
+        quad = collapsed
     diagonal = float(np.linalg.norm(np.ptp(points, axis=0)))
     try:
         return as_quad(fit_sides(quad, points, [band * diagonal for band in _BANDS]))
