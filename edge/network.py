@@ -39,7 +39,7 @@ class Answer:
 
     def real(self) -> np.ndarray:
         """(h, w, C) float32."""
-        return self.values if self.real_of_level is None else self.real_of_level[self.values]
+        return self.values if self.real_of_level is None else self.real_of_level.take(self.values)
 
 
 class TfliteNetwork:

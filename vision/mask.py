@@ -40,10 +40,10 @@ def level_points(probability: np.ndarray, region: np.ndarray, threshold: float) 
         (N, 2) float64 xy, unordered. Beyond the picture's border the probability counts as 0, so a region that
         is cut off by the border has points there.
     """
-    inside = cv2.copyMakeBorder(region.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT).view(bool)
     below = np.minimum(probability, np.float32(threshold - 1e-6))
     np.copyto(below, probability, where=region)
     padded = cv2.copyMakeBorder(below, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    inside = padded >= np.float32(threshold)
     points = []
     for axis in (0, 1):
         before, after = _neighbours(padded, axis)
