@@ -5,6 +5,7 @@ Stands apart because training, calibration, export's check, benchmark and device
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -17,9 +18,10 @@ from unetlite.vision.image import RgbImage
 # it dearer costs more than the whole network. Lenses and JPEG leave little that is finer.
 _FARTHEST_SAMPLES = 4.0
 # So far apart, samples are pixels as they are: interpolating them takes several times as long and changes next to
-# nothing. Nearer ones, and masks, are interpolated by OpenCV's exact method. Both give the same bytes on every device;
+# nothing. Nearer ones are interpolated by OpenCV's exact method. Both give the same bytes on every device;
 # the common bilinear method does not: arm64's wheels hand it to KleidiCV.
 _PICKED_FROM = 1.8
+_Resize = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 LETTERBOX_GREY = 114  # neither card nor shadow; the value Ultralytics pads with
 
 
@@ -107,7 +109,7 @@ def preprocess(image: RgbImage, spec: InputSpec) -> tuple[np.ndarray, Placement]
         and the placement that leads back.
     """
     placement = place((image.shape[1], image.shape[0]), spec)
-    return _turned(_fit(image, placement, LETTERBOX_GREY, _PICKED_FROM), placement), placement
+    return _turned(_fit(image, placement, LETTERBOX_GREY, _sampled), placement), placement
 
 
 def preprocess_mask(mask: np.ndarray, spec: InputSpec) -> np.ndarray:
@@ -125,10 +127,10 @@ def preprocess_mask(mask: np.ndarray, spec: InputSpec) -> np.ndarray:
     if len(classes) == 1:
         coverage_index = np.zeros((placement.input_size_wh[1], placement.input_size_wh[0]), np.intp)
     else:
-        covers = [_fit((mask == value).astype(np.uint8) * 255, placement, 0) for value in classes]
+        covers = [_fit((mask == value).astype(np.uint8) * 255, placement, 0, _averaged) for value in classes]
         coverage_index = np.argmax(np.stack(covers), axis=0)
     fitted = classes[coverage_index].astype(np.uint8)
-    inside = _fit(np.ones_like(mask, np.uint8), placement, 0)
+    inside = _fit(np.ones_like(mask, np.uint8), placement, 0, _averaged)
     return _turned(fitted * inside, placement)
 
 
@@ -136,10 +138,10 @@ def _turned(fitted: np.ndarray, placement: Placement) -> np.ndarray:
     return cv2.rotate(fitted, cv2.ROTATE_90_COUNTERCLOCKWISE) if placement.turned else fitted
 
 
-def _fit(image: np.ndarray, placement: Placement, padding: int, picked_from: float = np.inf) -> np.ndarray:
+def _fit(image: np.ndarray, placement: Placement, padding: int, resize: _Resize) -> np.ndarray:
     (width, height), (scale_x, scale_y) = placement.image_size_wh, placement.scale_xy
     inner = round(width * scale_x), round(height * scale_y)
-    resized = _resized(image, inner, picked_from)
+    resized = resize(image, inner)
     input_w, input_h = placement.input_size_wh
     if inner == (input_w, input_h):
         return resized
@@ -149,17 +151,22 @@ def _fit(image: np.ndarray, placement: Placement, padding: int, picked_from: flo
     return canvas
 
 
-def _resized(image: np.ndarray, size_wh: tuple[int, int], picked_from: float) -> np.ndarray:
+def _averaged(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """Resized: bilinear when growing, each pixel the mean of its area when shrinking."""
+    grows = size_wh[0] > image.shape[1] or size_wh[1] > image.shape[0]
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR_EXACT if grows else cv2.INTER_AREA)
+
+
+def _sampled(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """`_averaged` in less time: where an area is large, the mean of a few samples of it."""
     width, height = size_wh
-    if width > image.shape[1] or height > image.shape[0]:
-        return cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR_EXACT)
     ratios = image.shape[1] / width, image.shape[0] / height
-    samples = 2  # along each axis of an area, which is their mean
+    samples = 2  # along each axis of an area
     while max(ratios) > samples * _FARTHEST_SAMPLES:
         samples *= 2
     if min(ratios) < samples:
-        return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA)
-    picked = min(ratios) >= samples * picked_from
+        return _averaged(image, size_wh)
+    picked = min(ratios) >= samples * _PICKED_FROM
     sampling = cv2.INTER_NEAREST_EXACT if picked else cv2.INTER_LINEAR_EXACT
     resized = cv2.resize(image, (samples * width, samples * height), interpolation=sampling)
     while samples > 1:

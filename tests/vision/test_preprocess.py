@@ -90,6 +90,17 @@ def test_samples_give_nearly_the_averages_of_areas(size_wh: tuple[int, int]) -> 
     assert difference.mean() < 1.5 and np.percentile(difference, 99.9) <= 8  # of 255
 
 
+@pytest.mark.parametrize("size_wh", [(1920, 1080), (4056, 3040)])
+def test_a_large_mask_keeps_its_edges(size_wh: tuple[int, int]) -> None:
+    # Were a few samples taken for a pixel, half of those on an edge would be drawn to the background.
+    edges = np.cumsum(np.random.default_rng(3).integers(20, 60, 60))
+    edges = edges[edges < size_wh[0]]
+    row = np.searchsorted(edges, np.arange(size_wh[0]), side="right") % 2
+    fitted = preprocess_mask(np.tile(row.astype(np.uint8), (size_wh[1], 1)), InputSpec((320, 192)))
+    missing = row.mean() * 320 - fitted.mean() * 320  # pixels of the input, of all stripes together
+    assert abs(missing) / len(edges) < 0.12
+
+
 def test_bytes_become_the_real_range_that_the_network_saw() -> None:
     assert to_real(np.array([0, 255], np.uint8), InputSpec()).tolist() == [0.0, 1.0]
     assert to_real(np.array([0, 255], np.uint8), InputSpec(real_range=(-1.0, 1.0))).tolist() == [-1.0, 1.0]
