@@ -22,7 +22,7 @@ import numpy as np
 from tables import table, write_tables
 
 from unetlite.edge.segmenter import chosen_model, load_segmenter
-from unetlite.vision.dataset import find_samples
+from unetlite.vision.dataset import Sample, find_samples
 from unetlite.vision.image import read_image
 
 FRAME_WH = (1920, 1080)
@@ -38,8 +38,7 @@ STAGES = ("preprocess", "invoke", "postprocess")
 def main(data: Path, model: Path | None, to: Path) -> None:
     cv2.setNumThreads(1)
     segmenter = load_segmenter(chosen_model(model), threads=1)
-    samples = find_samples(data)
-    samples = samples[:: -(-len(samples) // MOST_FRAMES)]
+    samples = chosen_samples(data)
     best = {stage: [] for stage in STAGES}
     for sample in samples:
         for stage, ms in fastest(segmenter, as_frame(read_image(sample.image))).items():
@@ -57,6 +56,12 @@ def main(data: Path, model: Path | None, to: Path) -> None:
         command="benchmarks/stages.py",
         figures=figures,
     )
+
+
+def chosen_samples(data: Path) -> list[Sample]:
+    """Every so many of a data set's pictures, at most `MOST_FRAMES`."""
+    samples = find_samples(data)
+    return samples[:: -(-len(samples) // MOST_FRAMES)]
 
 
 def as_frame(image: np.ndarray) -> np.ndarray:

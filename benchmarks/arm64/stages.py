@@ -1,0 +1,79 @@
+"""Instructions of the stages about the network, on the processors of Raspberry Pis, beside the network's own.
+
+    python benchmarks/arm64/stages.py --sysroot DIR DATA [--model MODEL.tflite]
+
+As `benchmarks/stages.py` does with milliseconds of this machine, for the same frames. Counts repeat almost exactly and
+are no time: neither memory nor the pipeline is in them. Wants what `emulate.py` wants.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from emulate import PROCESSORS, build_plugin, run_guest  # noqa: E402
+from stages import FRAME_WH, STAGES, as_frame, chosen_samples  # noqa: E402
+from tables import table, write_tables  # noqa: E402
+
+from unetlite.edge.segmenter import chosen_model  # noqa: E402
+from unetlite.vision.image import read_image  # noqa: E402
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.option("--sysroot", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--model", type=click.Path(path_type=Path), help="A .tflite; the shipped one by default.")
+@click.option("--to", type=click.Path(path_type=Path), default=Path("docs/results/stages-arm64.json"))
+def main(data: Path, sysroot: Path, model: Path | None, to: Path) -> None:
+    """Count, and write the table."""
+    path = chosen_model(model).resolve()
+    rows, figures = [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        frames = Path(folder) / "frames"
+        count = write_frames(data, frames)
+        plugin = build_plugin(Path(folder))
+        for processor, (board, _, _) in PROCESSORS.items():
+            arguments = [str(path), str(frames), str(count), "ai-edge-litert"]
+            _, counts = run_guest(sysroot.resolve(), plugin, processor, arguments)
+            millions = counts[:, :, 0] / 1e6  # (frames, stages)
+            for name, middle in (("mean", np.mean), ("median", np.median)):
+                before, inference, after = (float(middle(millions[:, STAGES.index(stage)])) for stage in STAGES)
+                ratio = (before + after) / inference
+                figures[f"{processor}, {name}"] = {
+                    "preprocess": before, "invoke": inference, "postprocess": after, "ratio": ratio
+                }  # fmt: skip
+                shown = (f"{value:.1f} M" for value in (before, inference, after))
+                rows.append([f"{board}, {name} over frames", *shown, f"{ratio:.2f}"])
+    columns = ["", *STAGES, "(preprocess + postprocess) / invoke"]
+    size = "x".join(map(str, FRAME_WH))
+    write_tables(
+        to,
+        [table("The same on Raspberry Pis, in millions of instructions", columns, rows)],
+        data=f"emulated by qemu; {count} frames of {data.name} at {size}, one thread",
+        command="benchmarks/arm64/stages.py",
+        figures=figures,
+    )
+
+
+def write_frames(data: Path, to: Path) -> int:
+    """The frames as pictures with empty masks, which the scores that nobody reads want; returns how many."""
+    (to / "images").mkdir(parents=True)
+    (to / "masks").mkdir()
+    samples = chosen_samples(data)
+    for number, sample in enumerate(samples):
+        frame = as_frame(read_image(sample.image))
+        cv2.imwrite(str(to / f"images/{number:03d}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        cv2.imwrite(str(to / f"masks/{number:03d}.png"), np.zeros(frame.shape[:2], np.uint8))
+    return len(samples)
+
+
+if __name__ == "__main__":
+    main()
