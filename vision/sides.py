@@ -81,7 +81,7 @@ def chosen_together(
 
 
 def _homogeneous(sides: np.ndarray) -> np.ndarray:
-    """(..., 3) of sides (..., start and end, xy): two lines meet at their cross product, behind which is their turn."""
+    """(..., 3) of sides (..., start and end, xy): two meet at their cross product, whose third is their turn."""
     x, y, to_x, to_y = sides.reshape(-1, 4).T
     u, v = to_x - x, to_y - y
     return np.stack([-v, u, v * x - u * y], axis=-1).reshape(*sides.shape[:-2], 3)

@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,3 +90,20 @@ def test_the_plugin_compiles(emulate, tmp_path):
     plugin = emulate.build_plugin(tmp_path)
     symbols = subprocess.run(["nm", "-D", "--defined-only", str(plugin)], capture_output=True, text=True).stdout
     assert {"qemu_plugin_install", "qemu_plugin_version"} <= set(symbols.split())
+
+
+def test_closer_looks_are_no_inference_of_the_whole_frame(monkeypatch):
+    spec = importlib.util.spec_from_file_location("guest", ARM64 / "guest.py")
+    guest = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(guest)
+    marks = []
+    monkeypatch.setattr(guest, "mark", marks.append)
+    invoked = []
+    network = SimpleNamespace(feed=None, answer=None, interpreter=None, invoke=lambda: invoked.append(1))
+    marked = guest.Marked(network)
+    for looks in (1, 3):
+        marked.begin()
+        for _ in range(looks):
+            marked.invoke()
+    assert marks == [guest.BEGIN, guest.FED, guest.INVOKED] * 2
+    assert len(invoked) == 4
