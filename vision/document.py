@@ -40,11 +40,12 @@ _WIDE_SEARCH_SHARE = 0.16
 _MORE_SEARCH_SHARES = (0.25, 0.12, SEARCH_SHARE)
 _PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
-# Of likeness and certainty (logarithms), shape cost and agreement, and the constant: benchmarks/confidence.py on the
-# validation pictures of models/recipe.sh, drawn ones with a document and drawn or real ones without. Since quads are
-# searched for from further away, the constant is lower by 0.4: as many of 330 drawn pictures without a document are
-# taken for one as before, 19.
-_CONFIDENCE_WEIGHTS = (5.9, 9.0, -1.3, 4.7, 1.2)
+# Of likeness (logarithm), certainty (log-odds), shape cost and agreement: benchmarks/confidence.py on drawn pictures
+# with a document and without. The constant is higher by 0.35: more documents with unsure maps are found, and still
+# fewer than one in fifty of those pictures without one pass.
+_CONFIDENCE_WEIGHTS = (19.2, 2.91, -0.89, 2.27, -6.95)
+_SURE = 0.97  # a network may be as sure of anything: what is surer says no more
+_LEAST_PROBABILITY = 1.0 / 256.0  # a level of a uint8 answer: its log-odds stay finite
 _USUAL_AGREEMENT = 0.9  # of documents' sides, where no picture was asked
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
@@ -55,7 +56,7 @@ class Signs:
 
     Attributes:
         likeness: IoU with the region, of the threshold or another level, that is most like it.
-        certainty: mean probability inside.
+        certainty: median probability inside.
         shape_cost: how unlike a flat card it is, from `shape_cost`.
         agreement: share of the sides that the picture shows; None where it was not asked.
     """
@@ -68,7 +69,9 @@ class Signs:
     def features(self) -> tuple[float, float, float, float]:
         """What the weights of the confidence are for."""
         agreement = _USUAL_AGREEMENT if self.agreement is None else self.agreement
-        return math.log(max(self.likeness, 1e-3)), math.log(max(self.certainty, 1e-3)), self.shape_cost, agreement
+        certainty = min(max(self.certainty, _LEAST_PROBABILITY), _SURE)
+        odds = certainty / (1.0 - certainty)
+        return math.log(max(self.likeness, 1e-3)), math.log(odds), self.shape_cost, agreement
 
     def confidence(self) -> float:
         """0..1: how much rather a picture with these signs shows a document than none, were both equally frequent."""
@@ -227,7 +230,8 @@ def _signs(
     inside: np.ndarray, probability: np.ndarray, likeness: float, cost: float, refinement: Refinement | None = None
 ) -> Signs:
     """What speaks for a quad that holds the pixels `inside`."""
-    certainty = float(probability[inside].sum()) / max(np.count_nonzero(inside), 1)
+    values = probability[inside]
+    certainty = float(np.partition(values, len(values) // 2)[len(values) // 2]) if len(values) else 0.0
     return Signs(likeness, certainty, cost, None if refinement is None else sum(refinement.agreement) / 4)
 
 

