@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ FRAME_WH = (1920, 1080)
 ROUNDS = 15
 MOST_FRAMES = 60
 STAGES = ("preprocess", "invoke", "postprocess")
+COLUMNS = ["", *STAGES, "(preprocess + postprocess) / invoke"]
 
 
 @click.command()
@@ -43,15 +45,10 @@ def main(data: Path, model: Path | None, to: Path) -> None:
     for sample in samples:
         for stage, ms in fastest(segmenter, as_frame(read_image(sample.image))).items():
             best[stage].append(ms)
-    rows: list[list[Any]] = []
-    figures: dict[str, Any] = {}
-    for name, middle in (("mean over frames", statistics.fmean), ("median over frames", statistics.median)):
-        ms = {stage: middle(best[stage]) for stage in STAGES}
-        figures[name] = {**ms, "ratio": (ms["preprocess"] + ms["postprocess"]) / ms["invoke"]}
-        rows.append([name, *(f"{ms[stage]:.2f} ms" for stage in STAGES), f"{figures[name]['ratio']:.2f}"])
+    rows, figures = summary(best, "{:.2f} ms")
     write_tables(
         to,
-        [table("What stands around the network", ["", *STAGES, "(preprocess + postprocess) / invoke"], rows)],
+        [table("What stands around the network", COLUMNS, rows)],
         data=f"{len(samples)} frames of {data.name} at 1920x1080, one thread, best of {ROUNDS} rounds",
         command="benchmarks/stages.py",
         figures=figures,
@@ -62,6 +59,18 @@ def chosen_samples(data: Path) -> list[Sample]:
     """Every so many of a data set's pictures, at most `MOST_FRAMES`."""
     samples = find_samples(data)
     return samples[:: -(-len(samples) // MOST_FRAMES)]
+
+
+def summary(of_stage: Mapping[str, Sequence[float]], shown: str) -> tuple[list[list[str]], dict[str, dict[str, float]]]:
+    """Of each stage's values, one a frame: the table's rows, and their figures by the rows' names."""
+    figures = {}
+    for name, middle in (("mean over frames", statistics.fmean), ("median over frames", statistics.median)):
+        values = {stage: middle(of_stage[stage]) for stage in STAGES}
+        figures[name] = {**values, "ratio": (values["preprocess"] + values["postprocess"]) / values["invoke"]}
+    rows = [
+        [name, *(shown.format(row[stage]) for stage in STAGES), f"{row['ratio']:.2f}"] for name, row in figures.items()
+    ]
+    return rows, figures
 
 
 def as_frame(image: np.ndarray) -> np.ndarray:

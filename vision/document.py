@@ -74,7 +74,7 @@ class Signs:
         return math.log(max(self.likeness, 1e-3)), math.log(odds), self.shape_cost, agreement
 
     def confidence(self) -> float:
-        """0..1: how much rather a picture with these signs shows a document than none, were both equally frequent."""
+        """0..1: that a picture with these signs shows a document, were documents half again as frequent as none."""
         *weights, constant = _CONFIDENCE_WEIGHTS
         evidence = constant + sum(w * sign for w, sign in zip(weights, self.features(), strict=True))
         return 1.0 / (1.0 + math.exp(-max(evidence, -50.0)))

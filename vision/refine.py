@@ -132,9 +132,9 @@ def refine_quad(
     votes, distrust = line_votes(evidence, visible), line_distrust(places, band)
     found = shifted(given, line_offsets(places)[(votes - distrust).argmax(axis=1)])
     worth = None  # of each line, apart from the picture
-    picture_wh = image.shape[1], image.shape[0]
     if belief is not None and _shape_cost(found, belief) > PLAIN_COST:
         worth = _map_gains(belief, given, places, band) - distrust
+        picture_wh = belief.placement.image_size_wh
         found = chosen_together(found, given, line_offsets(places), votes + worth, range(4), picture_wh)
     fine = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
     sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, _PROFILES, fine)
@@ -142,7 +142,7 @@ def refine_quad(
     if belief is not None and cost > PLAIN_COST and not seen.moved.all():
         worth = _map_gains(belief, given, places, band) - distrust if worth is None else worth
         unseen = np.flatnonzero(~seen.moved).tolist()
-        sides = chosen_together(sides, given, line_offsets(places), worth, unseen, picture_wh)
+        sides = chosen_together(sides, given, line_offsets(places), worth, unseen, belief.placement.image_size_wh)
         cost = _shape_cost(sides, belief)
     refinement = _refinement(corners, sides, seen, cost, band)
     if belief is not None and np.array_equal(refinement.quad, corners):

@@ -11,7 +11,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from unetlite.vision.quad import BEFORE, NEXT
+from unetlite.vision.quad import BEFORE, turns
 
 _STATIONS = 24  # cells of the unit square that the quad is warped to, and of a side
 _OFFSETS = 13  # places tried for either end of a side
@@ -55,7 +55,7 @@ def settle_quad(weights: np.ndarray, quad: np.ndarray) -> np.ndarray:
         if corners is None:
             break
         moved = cv2.perspectiveTransform((corners * _STATIONS + margin - 0.5)[None], back)[0]
-        if not _is_convex(moved) or np.abs(moved).max() > farthest:
+        if min(turns(moved.tolist())) <= 1e-3 or np.abs(moved).max() > farthest:
             break
         step = np.abs(moved - quad).max()
         quad = moved
@@ -104,11 +104,6 @@ def _meetings(starts: np.ndarray, ends: np.ndarray) -> np.ndarray | None:
     if (turns < 1e-3).any():
         return None
     return before + before_along * (_cross(starts - before, along) / turns)[:, None]
-
-
-def _is_convex(quad: np.ndarray) -> bool:
-    sides = quad[NEXT] - quad
-    return bool((_cross(sides, sides[NEXT]) > 1e-3).all())
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

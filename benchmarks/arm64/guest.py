@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from unetlite.edge.benchmark.conditions import read_conditions
 from unetlite.edge.benchmark.pictures import benchmark_samples, read_picture, relative_name
 from unetlite.edge.benchmark.run import model_record
@@ -58,6 +60,7 @@ class Marked:
 def main() -> None:
     """Run the model over the pictures, one mark before and after every stage."""
     model, data, limit, runtime = sys.argv[1:]
+    cv2.setNumThreads(1)  # the plugin's counters are not locked
     root, samples = benchmark_samples(Path(data), int(limit))
     segmenter = load_segmenter(Path(model), runtime=runtime)
     names = segmenter.contract.output.class_names

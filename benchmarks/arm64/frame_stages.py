@@ -1,6 +1,6 @@
 """Instructions of the stages about the network, on the processors of Raspberry Pis, beside the network's own.
 
-    python benchmarks/arm64/stages.py --sysroot DIR DATA [--model MODEL.tflite]
+    python benchmarks/arm64/frame_stages.py --sysroot DIR DATA [--model MODEL.tflite]
 
 As `benchmarks/stages.py` does with milliseconds of this machine, for the same frames. Counts repeat almost exactly and
 are no time: neither memory nor the pipeline is in them. Wants what `emulate.py` wants.
@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from emulate import PROCESSORS, build_plugin, run_guest  # noqa: E402
-from stages import FRAME_WH, STAGES, as_frame, chosen_samples  # noqa: E402
+from stages import COLUMNS, FRAME_WH, STAGES, as_frame, chosen_samples, summary  # noqa: E402
 from tables import table, write_tables  # noqa: E402
 
 from unetlite.edge.segmenter import chosen_model  # noqa: E402
@@ -43,22 +43,16 @@ def main(data: Path, sysroot: Path, model: Path | None, to: Path) -> None:
         for processor, (board, _, _) in PROCESSORS.items():
             arguments = [str(path), str(frames), str(count), "ai-edge-litert"]
             _, counts = run_guest(sysroot.resolve(), plugin, processor, arguments)
-            millions = counts[:, :, 0] / 1e6  # (frames, stages)
-            for name, middle in (("mean", np.mean), ("median", np.median)):
-                before, inference, after = (float(middle(millions[:, STAGES.index(stage)])) for stage in STAGES)
-                ratio = (before + after) / inference
-                figures[f"{processor}, {name}"] = {
-                    "preprocess": before, "invoke": inference, "postprocess": after, "ratio": ratio
-                }  # fmt: skip
-                shown = (f"{value:.1f} M" for value in (before, inference, after))
-                rows.append([f"{board}, {name} over frames", *shown, f"{ratio:.2f}"])
-    columns = ["", *STAGES, "(preprocess + postprocess) / invoke"]
+            millions = dict(zip(STAGES, (counts[:, :, 0] / 1e6).T.tolist(), strict=True))
+            own_rows, own_figures = summary(millions, "{:.1f} M")
+            rows += [[f"{board}, {name}", *cells] for name, *cells in own_rows]
+            figures[processor] = own_figures
     size = "x".join(map(str, FRAME_WH))
     write_tables(
         to,
-        [table("The same on Raspberry Pis, in millions of instructions", columns, rows)],
+        [table("The same on Raspberry Pis, in millions of instructions", COLUMNS, rows)],
         data=f"emulated by qemu; {count} frames of {data.name} at {size}, one thread",
-        command="benchmarks/arm64/stages.py",
+        command="benchmarks/arm64/frame_stages.py",
         figures=figures,
     )
 
