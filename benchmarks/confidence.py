@@ -4,7 +4,7 @@
 
 DATA are data sets with ground truth. A finding counts for the document where its quad has an IoU of 0.7 or more with
 the truth, against it where the picture has none; what lies between is left out. Both kinds weigh the same. Prints
-`_CONFIDENCE_WEIGHTS` of vision/document.py. The present ones are of what `unet-data synthesize` drew: `validation` of
+`_WEIGHTS` of vision/confidence.py. The present ones are of what `unet-data synthesize` drew: `validation` of
 `models/recipe.sh`, seed 9001, seed 9100 at 1280x720 and at 1920x1080, and seed 9102 at 1920x1080.
 """
 

@@ -5,7 +5,6 @@ Stands apart because device, benchmark and training read one answer in one way.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +22,7 @@ from unetlite.vision.candidates import (
     settled,
     soft_iou,
 )
+from unetlite.vision.confidence import Signs
 from unetlite.vision.contract import OutputSpec
 from unetlite.vision.errors import InvalidQuadError
 from unetlite.vision.image import RgbImage
@@ -40,44 +40,7 @@ _WIDE_SEARCH_SHARE = 0.16
 _MORE_SEARCH_SHARES = (0.25, 0.12, SEARCH_SHARE)
 _PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 _AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
-# Of likeness (logarithm), certainty (log-odds), shape cost and agreement: benchmarks/confidence.py on drawn pictures
-# with a document and without. The constant is higher by 0.35: more documents with unsure maps are found, and still
-# fewer than one in fifty of those pictures without one pass.
-_CONFIDENCE_WEIGHTS = (19.2, 2.91, -0.89, 2.27, -6.95)
-_SURE = 0.97  # a network may be as sure of anything: what is surer says no more
-_LEAST_PROBABILITY = 1.0 / 256.0  # a level of a uint8 answer: its log-odds stay finite
-_USUAL_AGREEMENT = 0.9  # of documents' sides, where no picture was asked
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
-
-
-@dataclass(frozen=True)
-class Signs:
-    """What speaks for and against a quad.
-
-    Attributes:
-        likeness: IoU with the region, of the threshold or another level, that is most like it.
-        certainty: median probability inside.
-        shape_cost: how unlike a flat card it is, from `shape_cost`.
-        agreement: share of the sides that the picture shows; None where it was not asked.
-    """
-
-    likeness: float
-    certainty: float
-    shape_cost: float
-    agreement: float | None
-
-    def features(self) -> tuple[float, float, float, float]:
-        """What the weights of the confidence are for."""
-        agreement = _USUAL_AGREEMENT if self.agreement is None else self.agreement
-        certainty = min(max(self.certainty, _LEAST_PROBABILITY), _SURE)
-        odds = certainty / (1.0 - certainty)
-        return math.log(max(self.likeness, 1e-3)), math.log(odds), self.shape_cost, agreement
-
-    def confidence(self) -> float:
-        """0..1: that a picture with these signs shows a document, were documents half again as frequent as none."""
-        *weights, constant = _CONFIDENCE_WEIGHTS
-        evidence = constant + sum(w * sign for w, sign in zip(weights, self.features(), strict=True))
-        return 1.0 / (1.0 + math.exp(-max(evidence, -50.0)))
 
 
 @dataclass(frozen=True)

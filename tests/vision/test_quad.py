@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from unetlite.vision.confidence import Signs
 from unetlite.vision.contract import InputSpec, OutputSpec
-from unetlite.vision.document import Signs, find_document, locate_document
+from unetlite.vision.document import find_document, locate_document
 from unetlite.vision.errors import InvalidQuadError
 from unetlite.vision.mask import level_points
 from unetlite.vision.metrics import quad_iou
