@@ -5,6 +5,7 @@ Stands apart because device, benchmark and training read one answer in one way.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from unetlite.vision.candidates import (
     settled,
     soft_iou,
 )
+from unetlite.vision.clear_lines import quads_of_clear_lines
 from unetlite.vision.confidence import Signs
 from unetlite.vision.contract import OutputSpec
 from unetlite.vision.errors import InvalidQuadError
@@ -39,7 +41,13 @@ _SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
 _WIDE_SEARCH_SHARE = 0.16
 _MORE_SEARCH_SHARES = (0.25, 0.12, SEARCH_SHARE)
 _PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
-_AGREEMENT_WEIGHT = 0.6  # of the sides that the picture shows, against the IoU with the map
+# Of the share of the sides that the picture shows, and of the shape's cost, against the IoU with the map.
+_WEIGHTS = (0.6, SHAPE_WEIGHT)
+# The same of quads of clear lines, out of thousands; and by how much they have to outdo what the map gave.
+_CLEAR_WEIGHTS = (0.8, 0.05)
+_CLEAR_GAIN = 0.03
+_CLEAR_QUADS = 4  # that are refined
+_CLEAR_SEARCH_SHARE = 0.04
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
 
@@ -136,16 +144,14 @@ def contested_document(
     The regions of several levels, in which an object or print beside the card may be parted from it, give quads of
     their own; each is refined, until the picture shows all four sides of a plain one. Where it does for none, the best
     is refined again, from further away and then from near. That one is taken that map, picture and shape together
-    speak for. Arguments as there.
+    speak for; unless four clear lines of the picture, further off, outdo it by far. Arguments as there.
     """
     belief = Belief(probability, placement, spec.threshold)
 
     def refined(quad: np.ndarray, search_share: float) -> _Trial:
         refinement = refine_quad(image, quad, search_share=search_share, belief=belief)
         in_map = image_to_map(refinement.quad, probability, placement)
-        agreement = sum(refinement.agreement) / 4
-        worth = soft_iou(probability, in_map) + _AGREEMENT_WEIGHT * agreement - SHAPE_WEIGHT * refinement.shape_cost
-        return _Trial(worth, in_map, refinement)
+        return _Trial(soft_iou(probability, in_map), in_map, refinement)
 
     best: _Trial | None = None
     regions: list[np.ndarray] = []
@@ -160,29 +166,50 @@ def contested_document(
             continue
         tried.append(candidate)
         trial = refined(map_to_image(candidate, probability, placement), _WIDE_SEARCH_SHARE)
-        if best is None or trial.worth > best.worth:
+        if best is None or trial.worth() > best.worth():
             best = trial
         if trial.is_plain():
             break  # other levels would only cost time
     if best is None:
         return Finding(None, 0.0)
     for share in () if best.is_plain() else _MORE_SEARCH_SHARES:
-        best = max(best, refined(best.refinement.quad, share), key=lambda trial: trial.worth)
-    inside = mask_of(best.in_map, probability)
-    likeness = max(iou(inside, region) for region in regions)
-    refinement = best.refinement
-    return _finding(
-        refinement.quad, _signs(inside, probability, likeness, refinement.shape_cost, refinement), spec
-    )
+        best = max(best, refined(best.refinement.quad, share), key=_Trial.worth)
+    clearer = best if best.is_plain() else _clearer(image, best, belief, refined)
+    # Sides that lie elsewhere make a document no less a document.
+    signs = max((trial.signs(probability, regions) for trial in (best, clearer)), key=Signs.confidence)
+    return _finding(clearer.refinement.quad, signs, spec)
+
+
+def _clearer(image: RgbImage, best: _Trial, belief: Belief, refined: Callable[[np.ndarray, float], _Trial]) -> _Trial:
+    """The quad of clear lines that outdoes the best one by far enough, or the best one."""
+    trials = [best]
+    for quad in quads_of_clear_lines(image, best.refinement.quad, belief, _CLEAR_WEIGHTS, _CLEAR_QUADS):
+        try:
+            trials.append(refined(as_quad(quad), _CLEAR_SEARCH_SHARE))
+        except InvalidQuadError:
+            continue
+    clearest = max(trials, key=lambda trial: trial.worth(_CLEAR_WEIGHTS))
+    return clearest if clearest.worth(_CLEAR_WEIGHTS) > best.worth(_CLEAR_WEIGHTS) + _CLEAR_GAIN else best
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """A quad that was refined: what speaks for it, and where it lies in pixels of the map."""
+    """A quad that was refined: its IoU with the map by probability, and where it lies in pixels of the map."""
 
-    worth: float
+    likeness: float
     in_map: np.ndarray
     refinement: Refinement
+
+    def worth(self, weights: tuple[float, float] = _WEIGHTS) -> float:
+        """What map, picture and shape together say; the weights are of agreement and shape cost."""
+        agreement = sum(self.refinement.agreement) / 4
+        return self.likeness + weights[0] * agreement - weights[1] * self.refinement.shape_cost
+
+    def signs(self, probability: np.ndarray, regions: Sequence[np.ndarray]) -> Signs:
+        """What speaks for it, beside the regions of all levels."""
+        inside = mask_of(self.in_map, probability)
+        likeness = max(iou(inside, region) for region in regions)
+        return _signs(inside, probability, likeness, self.refinement.shape_cost, self.refinement)
 
     def is_plain(self) -> bool:
         """Whether the picture shows all four sides, and they make the shape of a flat card."""

@@ -34,10 +34,10 @@ from unetlite.vision.sides import chosen_together, lengths, meetings, shifted
 # Shares below are of the card's width, the quad's longest side.
 SEARCH_SHARE = 0.06  # the corners of a map of 64x64 pixels are rarely further off
 _FINE_SHARE = 0.01  # how far off the first pass may be: a little slope, the shoulder of a blurred edge
-_WINDOW_SHARE = 0.006  # what is compared on either side of a would-be edge: less than from the edge to the lettering
+WINDOW_SHARE = 0.006  # what is compared on either side of a would-be edge: less than from the edge to the lettering
 _ON_LINE_SHARE = 0.0025  # so far from the line a piece's edge may lie and still agree: paper lies so straight
-_LEAST_WINDOW_PX = 2.0  # as blurred as edges in photographs are
-_LEAST_BAND_PX = 4.0  # two windows
+LEAST_WINDOW_PX = 2.0  # as blurred as edges in photographs are
+LEAST_BAND_PX = 4.0  # two windows
 _LEAST_ON_LINE_PX = 0.75
 
 # Of a good map the corners are mostly nearer. Where within this share all sides show, one pass is enough.
@@ -114,11 +114,11 @@ def refine_quad(
     given = np.stack([corners, corners[NEXT]], axis=1)  # (side, start and end, xy)
     card_width = float(lengths(given).max())
     band = search_share * card_width
-    if band < _LEAST_BAND_PX:
+    if band < LEAST_BAND_PX:
         return _unmoved(corners, cost=math.nan if belief is None else _shape_cost(given, belief))
 
     image = np.ascontiguousarray(image)  # once: OpenCV would copy a view for each side
-    window = max(_WINDOW_SHARE * card_width, _LEAST_WINDOW_PX)
+    window = max(WINDOW_SHARE * card_width, LEAST_WINDOW_PX)
     visible = visible_pieces(image, given, band)
     near = _NEAR_SHARE * card_width
     if belief is not None and search_share <= SEARCH_SHARE and near < band:
@@ -136,7 +136,7 @@ def refine_quad(
         worth = _map_gains(belief, given, places, band) - distrust
         picture_wh = belief.placement.image_size_wh
         found = chosen_together(found, given, line_offsets(places), votes + worth, range(4), picture_wh)
-    fine = max(_FINE_SHARE * card_width, _LEAST_BAND_PX) + window
+    fine = max(_FINE_SHARE * card_width, LEAST_BAND_PX) + window
     sides, seen = _fitted(image, given, found, visible, band, window, _FINE_SAMPLES, _PROFILES, fine)
     cost = math.nan if belief is None else _shape_cost(sides, belief)
     if belief is not None and cost > PLAIN_COST and not seen.moved.all():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unetlite.vision.edges import normals
-from unetlite.vision.quad import turns
+from unetlite.vision.quad import NEXT, turns
 from unetlite.vision.shape import shape_cost
 
 # Of a side's votes, for a shape cost of 1. An absurd quad costs 5 more than a plain one: half of a side in full view.
@@ -41,6 +41,28 @@ def meetings(sides: np.ndarray) -> np.ndarray | None:
         share = ((sx - px) * (ty - sy) - (sy - py) * (tx - sx)) / turn
         corners.append([px + (qx - px) * share, py + (qy - py) * share])
     return np.array(corners) if min(turns(corners)) > 0 else None
+
+
+def convex_fours(lines: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """All quads that lines make, one of each side: (N, 4) which, and (N, 4, 2) the corners; convex ones only.
+
+    Args:
+        lines: of each side (L, start and end, xy), clockwise as seen; L may differ.
+    """
+    which = np.stack(np.meshgrid(*(np.arange(len(each)) for each in lines), indexing="ij"), axis=-1).reshape(-1, 4)
+    of_lines = [_homogeneous(each) for each in lines]
+    corners = np.empty((len(which), 4, 2))
+    convex = np.ones(len(which), bool)
+    for side in range(4):
+        met = np.cross(of_lines[side - 1][:, None], of_lines[side][None])
+        pairs = which[:, side - 1], which[:, side]
+        convex &= (met[..., 2] > 0)[pairs]
+        corners[:, side] = (met[..., :2] / np.maximum(met[..., 2:], 1e-9))[pairs]
+    runs = corners[:, NEXT] - corners
+    for side in range(4):  # each runs as its line does: along (a, b, c) goes (b, -a)
+        a, b, _ = of_lines[side][which[:, side]].T
+        convex &= runs[:, side, 0] * b > runs[:, side, 1] * a
+    return which[convex], corners[convex]
 
 
 def chosen_together(

@@ -1,0 +1,85 @@
+"""Quads of clear lines: of each side the few that a picture shows best, and all fours of them weighed together.
+
+Stands apart from the refinement, where a line loses with its distance from the quad that the map gave. Where a map
+lost a strip of the document to print beside it, the sides that the picture shows lie further off.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from unetlite.vision.candidates import image_to_map, soft_ious
+from unetlite.vision.edges import edge_evidence, line_offsets, line_votes, normals, profiles, visible_pieces
+from unetlite.vision.image import RgbImage
+from unetlite.vision.quad import NEXT, Quad
+from unetlite.vision.refine import LEAST_BAND_PX, LEAST_WINDOW_PX, WINDOW_SHARE, Belief
+from unetlite.vision.shape import shape_cost
+from unetlite.vision.sides import convex_fours, lengths
+
+# Shares below are of the card's width, the quad's longest side.
+_BAND_SHARE = 0.25
+_VISIBLE_SHARE = 0.08  # a side nearer to the picture's border than the band is wide may still have lines in it
+_SAMPLES = 120  # per profile: finer than the window, or the lines of lettering run into each other
+_PROFILES = 2  # per piece
+_APART = np.ones((9, 9), np.uint8)  # places of the table at either end: of lines within it the clearest stands for all
+_LINES = 6  # per side, beside the given one
+_WEIGHED = 96  # quads whose map is asked
+_SAME_SHARE = 0.012
+
+
+def quads_of_clear_lines(
+    image: RgbImage, quad: Quad, belief: Belief, weights: tuple[float, float], most: int
+) -> list[np.ndarray]:
+    """The best quads whose sides are clear lines of the picture, the best first.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        quad: (4, 2) pixels of the picture, clockwise as seen, near which the lines are looked for.
+        belief: the map, of the whole picture.
+        weights: what the share of the sides that shows an edge counts, and the shape's cost, against the IoU with
+            the map.
+        most: how many.
+
+    Returns:
+        At most so many, (4, 2) float64 pixels of the picture each; the given one may be among them. None where it is
+        so small that no line could lie beside it.
+    """
+    image = np.ascontiguousarray(image)
+    given = np.stack([quad, quad[NEXT]], axis=1).astype(np.float64)
+    card_width = float(lengths(given).max())
+    band, window = _BAND_SHARE * card_width, max(WINDOW_SHARE * card_width, LEAST_WINDOW_PX)
+    if band < LEAST_BAND_PX:
+        return []
+    visible = visible_pieces(image, given, _VISIBLE_SHARE * card_width)
+    evidence, _, places = edge_evidence(profiles(image, given, band, _SAMPLES, _PROFILES), visible, band, window)
+    votes, offsets = line_votes(evidence, visible), line_offsets(places)
+    clearest = [_clearest(of_side, offsets) for of_side in votes]
+    lines = [
+        side + outward * offsets[chosen][..., None]
+        for side, outward, chosen in zip(given, normals(given), clearest, strict=True)
+    ]
+    which, quads = convex_fours(lines)
+    if not len(quads):
+        return []
+    shown = sum(of_side[chosen][k] for of_side, chosen, k in zip(votes, clearest, which.T, strict=True)) / 4
+    worth = weights[0] * shown - weights[1] * shape_cost(quads, belief.placement.image_size_wh)
+    best = np.argsort(-worth)[:_WEIGHED]
+    in_map = image_to_map(quads[best], belief.probability, belief.placement)
+    ranked = quads[best][np.argsort(-(worth[best] + soft_ious(belief.probability, in_map)))]
+    found: list[np.ndarray] = []
+    for candidate in ranked:
+        if all(np.abs(candidate - other).max() > _SAME_SHARE * card_width for other in found):
+            found.append(candidate)
+            if len(found) == most:
+                break
+    return found
+
+
+def _clearest(votes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Of a side's lines (L,) those that no line near them outdoes, the best few, and the given one: indices."""
+    size = round(len(votes) ** 0.5)
+    table = votes.reshape(size, size).astype(np.float32)
+    peaks = np.flatnonzero(table >= cv2.dilate(table, _APART))
+    best = peaks[np.argsort(-votes[peaks])[:_LINES]]
+    return np.unique(np.append(best, np.abs(offsets).sum(axis=1).argmin()))
