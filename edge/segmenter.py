@@ -18,12 +18,12 @@ from unetlite.edge.model_contract import Overrides
 from unetlite.edge.network import Answer, check_sha256, load_tflite
 from unetlite.edge.runtime import RuntimeInfo
 from unetlite.vision.contract import Contract, OutputSpec
-from unetlite.vision.document import Finding, contested_document, document_probability, locate_document, plain_document
+from unetlite.vision.document import Finding, contested_document, document_probability, plain_document
 from unetlite.vision.errors import ModelError
 from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region
 from unetlite.vision.preprocess import Placement, preprocess
-from unetlite.vision.second_look import closer_view, fuse, place_view
+from unetlite.vision.second_look import View, closer_view, fuse, place_view
 
 KERAS_SUFFIXES = (".keras", ".h5")
 _CLOSER_LOOKS = 2  # at most, after the first; a third changes next to nothing
@@ -142,6 +142,9 @@ class Segmenter:
     def locate(self, image: RgbImage, probability: np.ndarray, placement: Placement) -> Finding:
         """Find the document in a picture that the network has answered, with up to two closer looks in doubt.
 
+        Where the map is clean and the picture shows little of the sides that it gives, one closer look is taken, and
+        the surer of both answers.
+
         Args:
             image: (H, W, 3) uint8, RGB.
             probability: (h, w) float32, from `document_probability`.
@@ -151,21 +154,27 @@ class Segmenter:
             ModelError: the network answers with something other than probabilities.
         """
         output = self.contract.output
-        view = None
-        for _ in range(_CLOSER_LOOKS):
-            plain = plain_document(image, probability, placement, output)
-            if plain is not None:
-                return plain
+        view: View | None = None
+        faint: Finding | None = None
+        for looks_left in range(_CLOSER_LOOKS, -1, -1):
+            found = plain_document(image, probability, placement, output)
+            if faint is not None:
+                return faint if found is None or found.confidence < faint.confidence else found
+            if found is not None and not (looks_left and found.is_faint):
+                return found
+            if not looks_left:
+                break
+            faint = found
             last, view = view, closer_view(largest_region(probability, output.threshold), placement)
             if view is None or view == last:
-                return contested_document(image, probability, placement, output)
+                break
             pixels, fitted = preprocess(view.of(image), self.contract.input)
             self.network.feed(pixels)
             self.network.invoke()
             closer = place_view(view, fitted, placement)
             seen = document_probability(self.network.answer().upright(fitted).real(), output)
             probability, placement = fuse(probability, placement, seen, closer), closer
-        return locate_document(image, probability, placement, output)
+        return contested_document(image, probability, placement, output) if faint is None else faint
 
 
 def load_segmenter(

@@ -40,6 +40,7 @@ _SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
 # them where it is not plain: one side may be far off, and then the others are a little.
 _WIDE_SEARCH_SHARE = 0.16
 _MORE_SEARCH_SHARES = (0.25, 0.12, SEARCH_SHARE)
+_FAINT_AGREEMENT = 0.8  # of all sides
 _PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
 # Of the share of the sides that the picture shows, and of the shape's cost, against the IoU with the map.
 _WEIGHTS = (0.6, SHAPE_WEIGHT)
@@ -64,6 +65,11 @@ class Finding:
     quad: Quad | None
     confidence: float
     signs: Signs | None = None
+
+    @property
+    def is_faint(self) -> bool:
+        """Whether the picture shows so little of the sides that a closer look may find better ones."""
+        return self.signs is not None and self.signs.agreement is not None and self.signs.agreement < _FAINT_AGREEMENT
 
 
 def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:

@@ -143,6 +143,32 @@ def test_a_turned_picture_is_answered_as_it_stands(card_quad, size_wh, beside):
     assert mask_iou(found.mask, mask) > (0.85 if beside else 0.93)
 
 
+class Forgetful(Brightness):
+    """At the first look it doubts all rows of the map from `row` on; later looks are as sure as `certainty`."""
+
+    def __init__(self, row: int, certainty: float) -> None:
+        self._row, self._certainty = row, certainty
+
+    def answer(self) -> Answer:
+        values = super().answer().values.copy()
+        if self.looks == 1:
+            values[self._row :] = np.minimum(values[self._row :], 0.3)
+        return Answer(values if self.looks == 1 else 0.5 + (values - 0.5) * np.float32(self._certainty), None)
+
+
+@pytest.mark.parametrize("certainty", [1.0, 0.2])
+def test_where_the_picture_shows_little_of_the_sides_the_surer_of_two_looks_answers(certainty: float) -> None:
+    passport = np.array([[150, 120], [490, 120], [490, 360], [150, 360]], np.float32)
+    cut = passport - np.array([[0, 0], [0, 0], [0, 30], [0, 30]], np.float32)  # the shape of a card
+    image, _ = draw_card(passport, size_wh=(640, 480))
+    network = Forgetful(33, certainty)
+    contract = Contract(InputSpec((320, 192), fit="turn"), OutputSpec(min_confidence=0.0))
+    found = Segmenter(network, contract, "test", RuntimeInfo("test", "0"))(image)
+    assert network.looks == 2
+    assert quad_iou(found.finding.quad, passport if certainty == 1.0 else cut) > 0.97
+    assert found.finding.signs is not None and found.finding.is_faint == (certainty < 1.0)
+
+
 def test_a_quantized_model_without_contract_says_enough_by_its_quantization(models, card_quad):
     for name in ("bare_int8", "bare_signed"):
         segmenter = load_segmenter(getattr(models, name))
