@@ -18,15 +18,15 @@ from unetlite.edge.model_contract import Overrides
 from unetlite.edge.network import Answer, check_sha256, load_tflite
 from unetlite.edge.runtime import RuntimeInfo
 from unetlite.vision.contract import Contract, OutputSpec
-from unetlite.vision.document import Finding, contested_document, document_probability, plain_document
+from unetlite.vision.document import Finding, document_probability
 from unetlite.vision.errors import ModelError
 from unetlite.vision.image import RgbImage
-from unetlite.vision.mask import largest_region
+from unetlite.vision.looks import locate_closely
 from unetlite.vision.preprocess import Placement, preprocess
-from unetlite.vision.second_look import View, closer_view, fuse, place_view
+from unetlite.vision.refine import Belief
+from unetlite.vision.second_look import View, fuse, place_view
 
 KERAS_SUFFIXES = (".keras", ".h5")
-_CLOSER_LOOKS = 2  # at most, after the first; a third changes next to nothing
 
 
 class Network(Protocol):
@@ -113,11 +113,12 @@ class Segmenter:
         self.contract_origin = contract_origin
         self.runtime = runtime
 
-    def __call__(self, image: RgbImage) -> Segmentation:
+    def __call__(self, image: RgbImage, *, hurried: bool = False) -> Segmentation:
         """Segment one picture.
 
         Args:
             image: (H, W, 3) uint8, RGB, of any size.
+            hurried: as for `locate`.
 
         Raises:
             ModelError: the network answers with something other than probabilities.
@@ -130,7 +131,7 @@ class Segmenter:
         invoked = time.perf_counter()
         answer = self.network.answer().upright(placement)
         probability = document_probability(answer.real(), self.contract.output)
-        finding = self.locate(image, probability, placement)
+        finding = self.locate(image, probability, placement, hurried=hurried)
         done = time.perf_counter()
         latency_ms = {
             "preprocess": (fed - begin) * 1000.0,
@@ -139,42 +140,32 @@ class Segmenter:
         }
         return Segmentation(answer, probability, finding, placement, self.contract.output, latency_ms)
 
-    def locate(self, image: RgbImage, probability: np.ndarray, placement: Placement) -> Finding:
+    def locate(
+        self, image: RgbImage, probability: np.ndarray, placement: Placement, *, hurried: bool = False
+    ) -> Finding:
         """Find the document in a picture that the network has answered, with up to two closer looks in doubt.
-
-        Where the map is clean and the picture shows little of the sides that it gives, one closer look is taken, and
-        the surer of both answers.
 
         Args:
             image: (H, W, 3) uint8, RGB.
             probability: (h, w) float32, from `document_probability`.
             placement: how the picture was fitted into the input.
+            hurried: whether another frame comes at once: then at most one closer look is taken, and the search ends
+                sooner.
 
         Raises:
             ModelError: the network answers with something other than probabilities.
         """
         output = self.contract.output
-        view: View | None = None
-        faint: Finding | None = None
-        for looks_left in range(_CLOSER_LOOKS, -1, -1):
-            found = plain_document(image, probability, placement, output)
-            if faint is not None:
-                return faint if found is None or found.confidence < faint.confidence else found
-            if found is not None and not (looks_left and found.is_faint):
-                return found
-            if not looks_left:
-                break
-            faint = found
-            last, view = view, closer_view(largest_region(probability, output.threshold), placement)
-            if view is None or view == last:
-                break
+
+        def look(view: View, before: Belief) -> Belief:
             pixels, fitted = preprocess(view.of(image), self.contract.input)
             self.network.feed(pixels)
             self.network.invoke()
-            closer = place_view(view, fitted, placement)
             seen = document_probability(self.network.answer().upright(fitted).real(), output)
-            probability, placement = fuse(probability, placement, seen, closer), closer
-        return contested_document(image, probability, placement, output) if faint is None else faint
+            closer = place_view(view, fitted, before.placement)
+            return Belief(fuse(before.probability, before.placement, seen, closer), closer, output.threshold)
+
+        return locate_closely(image, Belief(probability, placement, output.threshold), output, look, hurried=hurried)
 
 
 def load_segmenter(

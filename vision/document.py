@@ -143,14 +143,15 @@ def plain_document(
 
 
 def contested_document(
-    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec
+    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec, *, hurried: bool = False
 ) -> Finding:
     """`locate_document` where the region is not four-sided, or has a shape that flat cards seldom show to a camera.
 
     The regions of several levels, in which an object or print beside the card may be parted from it, give quads of
     their own; each is refined, until the picture shows all four sides of a plain one. Where it does for none, the best
     is refined again, from further away and then from near. That one is taken that map, picture and shape together
-    speak for; unless four clear lines of the picture, further off, outdo it by far. Arguments as there.
+    speak for; unless four clear lines of the picture, further off, outdo it by far; `hurried` leaves those
+    out. Other arguments as there.
     """
     belief = Belief(probability, placement, spec.threshold)
 
@@ -180,7 +181,7 @@ def contested_document(
         return Finding(None, 0.0)
     for share in () if best.is_plain() else _MORE_SEARCH_SHARES:
         best = max(best, refined(best.refinement.quad, share), key=_Trial.worth)
-    clearer = best if best.is_plain() else _clearer(image, best, belief, refined)
+    clearer = best if hurried or best.is_plain() else _clearer(image, best, belief, refined)
     # Sides that lie elsewhere make a document no less a document.
     signs = max((trial.signs(probability, regions) for trial in (best, clearer)), key=Signs.confidence)
     return _finding(clearer.refinement.quad, signs, spec)

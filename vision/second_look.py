@@ -14,6 +14,7 @@ import numpy as np
 
 from unetlite.vision.image import RgbImage
 from unetlite.vision.preprocess import Placement
+from unetlite.vision.quad import Quad
 
 _MARGIN_SHARE = 0.15  # of half the region's extent, on each side: what lies around is the first look's to know
 _LEAST_ASPECT = 0.6  # of the view's shorter side to the longer: a strip would be stretched beyond what was learnt
@@ -36,11 +37,11 @@ class View:
         return image[self.top : self.bottom, self.left : self.right]
 
 
-def closer_view(region: np.ndarray, placement: Placement) -> View | None:
-    """The part of the picture to look at closer.
+def view_of_region(region: np.ndarray, placement: Placement) -> View | None:
+    """The part of the picture to look at closer, about what a map takes for the document.
 
     Args:
-        region: (h, w) bool, what the first map takes for the document; at least one pixel.
+        region: (h, w) bool, at least one pixel.
         placement: how the picture was fitted into the input.
 
     Returns:
@@ -49,13 +50,23 @@ def closer_view(region: np.ndarray, placement: Placement) -> View | None:
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     ends = np.array([[columns[0], rows[0]], [columns[-1], rows[-1]]], np.float64) + [[-0.5], [0.5]]
     low, high = placement.to_image(ends, (region.shape[1], region.shape[0]))
+    return _view_about(low, high, placement.image_size_wh)
+
+
+def view_of_quad(quad: Quad, placement: Placement) -> View | None:
+    """The same about a quad, (4, 2) pixels of the picture; what of it lies outside is not looked at."""
+    corners = np.clip(quad.astype(np.float64), 0.0, placement.image_size_wh)
+    return _view_about(corners.min(axis=0), corners.max(axis=0), placement.image_size_wh)
+
+
+def _view_about(low: np.ndarray, high: np.ndarray, picture_wh: tuple[int, int]) -> View | None:
     half = (high - low) / 2 * (1.0 + _MARGIN_SHARE)
     half = np.maximum(half, half.max() * _LEAST_ASPECT)
     centre = (low + high) / 2
-    width, height = placement.image_size_wh
+    width, height = picture_wh
     left, top = np.maximum(np.floor(centre - half), 0).astype(int)
     right, bottom = np.minimum(np.ceil(centre + half), (width, height)).astype(int)
-    if (right - left) * (bottom - top) > _MOST_SHARE * width * height:
+    if right <= left or bottom <= top or (right - left) * (bottom - top) > _MOST_SHARE * width * height:
         return None
     return View(int(left), int(top), int(right), int(bottom))
 

@@ -91,7 +91,7 @@ class Sight:
             if finding.quad is not None and last.quality is None:
                 last = None  # a card has come: not to be kept waiting
         if last is None:
-            finding = self._segmenter.locate(frame.small, probability, placement)
+            finding = self._segmenter.locate(frame.small, probability, placement, hurried=not every)
         found = time.perf_counter()
         quad = None if finding.quad is None else frame.in_image(finding.quad)
         quality = None

@@ -167,6 +167,9 @@ def test_where_the_picture_shows_little_of_the_sides_the_surer_of_two_looks_answ
     assert network.looks == 2
     assert quad_iou(found.finding.quad, passport if certainty == 1.0 else cut) > 0.97
     assert found.finding.signs is not None and found.finding.is_faint == (certainty < 1.0)
+    network.looks = 0
+    in_a_hurry = Segmenter(network, contract, "test", RuntimeInfo("test", "0"))(image, hurried=True)
+    assert network.looks == 1 and quad_iou(in_a_hurry.finding.quad, cut) > 0.97
 
 
 def test_a_quantized_model_without_contract_says_enough_by_its_quantization(models, card_quad):

@@ -6,7 +6,7 @@ import pytest
 
 from unetlite.vision.contract import FITS, InputSpec
 from unetlite.vision.preprocess import place
-from unetlite.vision.second_look import closer_view, fuse, place_view
+from unetlite.vision.second_look import fuse, place_view, view_of_region
 
 PICTURE_WH = (1080, 1920)
 CARD = np.array([[420.0, 700.0], [760.0, 740.0], [740.0, 960.0], [400.0, 920.0]])
@@ -26,7 +26,7 @@ def looks(fit: str):
     spec = InputSpec(size_wh=(320, 192), fit=fit)
     placement = place(PICTURE_WH, spec)
     first = map_of(CARD, placement)
-    view = closer_view(first >= 0.5, placement)
+    view = view_of_region(first >= 0.5, placement)
     fitted = place((view.right - view.left, view.bottom - view.top), spec)
     closer = place_view(view, fitted, placement)
     return placement, first, view, closer
@@ -50,7 +50,7 @@ def test_the_view_ends_at_the_picture():
     placement = place((640, 480), InputSpec(size_wh=(256, 256)))
     region = np.zeros((64, 64), bool)
     region[:20, :12] = True
-    view = closer_view(region, placement)
+    view = view_of_region(region, placement)
     assert (view.left, view.top) == (0, 0)
     assert view.right > 12 * 10 and view.bottom > 20 * 7.5
 
@@ -59,7 +59,7 @@ def test_a_strip_gets_a_view_that_is_none():
     placement = place((640, 480), InputSpec(size_wh=(256, 256)))
     region = np.zeros((64, 64), bool)
     region[30:33, 20:40] = True
-    view = closer_view(region, placement)
+    view = view_of_region(region, placement)
     assert (view.bottom - view.top) >= 0.6 * (view.right - view.left) - 2
 
 
@@ -67,7 +67,7 @@ def test_there_is_nothing_closer_of_a_region_that_fills_the_picture():
     placement = place((640, 480), InputSpec(size_wh=(256, 256)))
     region = np.zeros((64, 64), bool)
     region[2:62, 2:62] = True
-    assert closer_view(region, placement) is None
+    assert view_of_region(region, placement) is None
 
 
 @pytest.mark.parametrize("fit", FITS)

@@ -90,3 +90,14 @@ def test_the_camera_thread_fits_each_frame_for_the_network(models: Any, sight: S
     assert np.array_equal(frame.fitted[0], pixels)
     assert frame.fitted[1] == placement
     assert np.abs(sight(frame, known=lambda _: False, every=False).quad - QUAD).max() < 3.0
+
+
+def test_only_a_triggered_frame_is_looked_at_without_hurry(sight: Sight, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurries = []
+    locate = sight._segmenter.locate
+    monkeypatch.setattr(
+        sight._segmenter, "locate", lambda *given, hurried: hurries.append(hurried) or locate(*given, hurried=hurried)
+    )
+    seen(sight, CARD, 0.0)
+    seen(sight, CARD, 0.01, every=True)
+    assert hurries == [True, False]

@@ -1,0 +1,78 @@
+"""From a first map to the document: when to look closer, where, and which answer counts.
+
+Stands apart from `document`, which reads one map: here answers to several are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from unetlite.vision.contract import OutputSpec
+from unetlite.vision.document import Finding, contested_document, plain_document
+from unetlite.vision.image import RgbImage
+from unetlite.vision.mask import largest_region
+from unetlite.vision.refine import Belief
+from unetlite.vision.second_look import View, view_of_quad, view_of_region
+
+Look = Callable[[View, Belief], Belief]  # a closer view and what was believed before, to what is believed then
+
+
+def locate_closely(
+    image: RgbImage, first: Belief, spec: OutputSpec, look: Look, *, hurried: bool = False
+) -> Finding:
+    """Find the document in a picture that a network has answered, with up to two closer looks in doubt.
+
+    A clean map is believed; where the picture shows little of the sides that it gives, one closer look is taken. Of a
+    map that is not clean the region is looked at closer, and where that leaves doubt as well the quad that map,
+    picture and shape then speak for. The surer of two answers counts.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        first: the network's answer to the whole picture.
+        spec: the contract's output: threshold and least confidence.
+        look: shows a view to the network and joins its answer to the one before.
+        hurried: whether another frame comes at once: then the region alone is looked at closer, and no clear lines are
+            looked for.
+
+    Raises:
+        ModelError: by `look`, where the network answers with something other than probabilities.
+    """
+    found = _answer(image, first, replace(spec, min_confidence=0.0), look, hurried)
+    return found if found.confidence >= spec.min_confidence else replace(found, quad=None)
+
+
+def _answer(image: RgbImage, first: Belief, spec: OutputSpec, look: Look, hurried: bool) -> Finding:
+    """The surest answer, however sure."""
+    belief, view = first, None
+    clean = _clean(image, belief, spec)
+    if clean is None:
+        view = _closer(belief)
+        if view is not None:
+            belief = look(view, belief)
+            clean = _clean(image, belief, spec)
+    found = _contested(image, belief, spec, hurried) if clean is None else clean
+    if hurried or found.quad is None or not (clean is None or clean.is_faint):
+        return found
+    closer = view_of_quad(found.quad, belief.placement) if clean is None else _closer(belief)
+    if closer is None or closer == view:
+        return found
+    belief = look(closer, belief)
+    other = _clean(image, belief, spec)
+    if other is None:
+        if clean is not None:
+            return found
+        other = _contested(image, belief, spec, hurried)
+    return max(found, other, key=lambda finding: finding.confidence)
+
+
+def _clean(image: RgbImage, belief: Belief, spec: OutputSpec) -> Finding | None:
+    return plain_document(image, belief.probability, belief.placement, spec)
+
+
+def _contested(image: RgbImage, belief: Belief, spec: OutputSpec, hurried: bool) -> Finding:
+    return contested_document(image, belief.probability, belief.placement, spec, hurried=hurried)
+
+
+def _closer(belief: Belief) -> View | None:
+    return view_of_region(largest_region(belief.probability, belief.threshold), belief.placement)
