@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,9 +48,9 @@ def usual_recipe(image: RgbImage) -> Quad | None:
     return None
 
 
-def score(segmenter: Segmenter, image: RgbImage, truth: Quad) -> dict[str, float | None]:
+def score(segmenter: Segmenter, image: RgbImage, truth: Quad, *, hurried: bool = False) -> dict[str, float | None]:
     """Of one picture: quad IoU before and after refinement, of the usual recipe, and the corner error."""
-    seen = segmenter(image)
+    seen = segmenter(image, hurried=hurried)
     found = seen.finding.quad
     coarse = find_document(seen.probability, seen.placement, seen.output).quad
     return {
@@ -73,15 +74,18 @@ def condition(row: dict[str, str]) -> str:
 
 
 def summary(rows: list[dict[str, Any]]) -> list[Any]:
-    """N, mean, share >= 0.9, before refinement, corner errors in percent of the card's width, the recipe."""
+    """N, mean, share >= 0.9, before refinement, corner errors in percent of the card's width, the recipe.
+
+    Mean and share are rounded down: what reads like a goal has reached it.
+    """
     iou = np.array([row["quad_iou"] for row in rows])
     error, error_map = (
         np.median([row[k] for row in rows if row[k] is not None]) for k in ("corner_error", "corner_error_map")
     )
     return [
         len(rows),
-        f"{iou.mean():.3f}",
-        f"{100 * (iou >= 0.9).mean():.0f} %",
+        f"{math.floor(1000 * iou.mean()) / 1000:.3f}",
+        f"{100 * np.count_nonzero(iou >= 0.9) // len(iou)} %",
         f"{np.mean([row['quad_iou_map'] for row in rows]):.3f}",
         f"{100 * error_map:.1f} -> {100 * error:.1f} %",
         f"{np.mean([row['quad_iou_recipe'] for row in rows]):.3f}",
@@ -118,6 +122,7 @@ def main(
         conditions = {row["image"]: condition(row) for row in csv.DictReader(file, delimiter="\t")}
     unseen: list[dict[str, Any]] = []
     unseen_turned: list[dict[str, Any]] = []
+    unseen_hurried: list[dict[str, Any]] = []
     trained_on: list[dict[str, Any]] = []
     for sample in find_samples(frames):
         truth = read_quad(sample.polygon)
@@ -130,6 +135,7 @@ def main(
             if left_out == sample.document:
                 unseen.append({"model": model, **known, **score(segmenter, image, truth)})
                 unseen_turned.append({"model": model, **known, **score(segmenter, *turned(image, truth))})
+                unseen_hurried.append({"model": model, **known, **score(segmenter, image, truth, hurried=True)})
         for model, segmenter in shipped.items():
             trained_on.append({"model": model, **known, **score(segmenter, image, truth)})
 
@@ -148,6 +154,8 @@ def main(
         tables.append(table("The same, by type", columns, by(unseen, "type", types)))
         lines = by(unseen_turned, "condition", CONDITIONS)
         tables.append(table("The same, each frame turned by a quarter", columns, lines))
+        lines = by(unseen_hurried, "condition", CONDITIONS)
+        tables.append(table("The same, as live capture looks at a frame", columns, lines))
     if trained_on:
         title = "The models as they ship, on these frames, which they were trained on"
         tables.append(table(title, columns, by(trained_on, "condition", CONDITIONS)))
@@ -160,6 +168,7 @@ def main(
         command="benchmarks/accuracy.py",
         images=unseen,
         images_turned=unseen_turned,
+        images_hurried=unseen_hurried,
         shipped=trained_on,
     )
 

@@ -149,8 +149,7 @@ class Segmenter:
             image: (H, W, 3) uint8, RGB.
             probability: (h, w) float32, from `document_probability`.
             placement: how the picture was fitted into the input.
-            hurried: whether another frame comes at once: then at most one closer look is taken, and the search ends
-                sooner.
+            hurried: whether another frame comes at once: then doubt is left where settling it would take long.
 
         Raises:
             ModelError: the network answers with something other than probabilities.

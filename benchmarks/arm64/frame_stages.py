@@ -2,8 +2,8 @@
 
     python benchmarks/arm64/frame_stages.py --sysroot DIR DATA [--model MODEL.tflite]
 
-As `benchmarks/stages.py` does with milliseconds of this machine, for the same frames. Counts repeat almost exactly and
-are no time: neither memory nor the pipeline is in them. Wants what `emulate.py` wants.
+As `benchmarks/stages.py` does with milliseconds of this machine, for the same frames, looked at as camera frames.
+Counts repeat almost exactly and are no time: neither memory nor the pipeline is in them. Wants what `emulate.py` wants.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(data: Path, sysroot: Path, model: Path | None, to: Path) -> None:
         count = write_frames(data, frames)
         plugin = build_plugin(Path(folder))
         for processor, (board, _, _) in PROCESSORS.items():
-            arguments = [str(path), str(frames), str(count), "ai-edge-litert"]
+            arguments = [str(path), str(frames), str(count), "ai-edge-litert", "hurried"]
             _, counts = run_guest(sysroot.resolve(), plugin, processor, arguments)
             millions = dict(zip(STAGES, (counts[:, :, 0] / 1e6).T.tolist(), strict=True))
             own_rows, own_figures = summary(millions, "{:.1f} M")

@@ -1,6 +1,6 @@
 """The part of `emulate.py` that runs on the emulated processor: scores a model, and marks the stages of each frame.
 
-    python guest.py MODEL DATA LIMIT RUNTIME       prints one JSON line
+    python guest.py MODEL DATA LIMIT RUNTIME [hurried]       prints one JSON line
 
 Stands apart because it runs in the device's root file system, with what a device has: NumPy, OpenCV, a runtime.
 """
@@ -59,7 +59,7 @@ class Marked:
 
 def main() -> None:
     """Run the model over the pictures, one mark before and after every stage."""
-    model, data, limit, runtime = sys.argv[1:]
+    model, data, limit, runtime, *way = sys.argv[1:]
     cv2.setNumThreads(1)  # the plugin's counters are not locked
     root, samples = benchmark_samples(Path(data), int(limit))
     segmenter = load_segmenter(Path(model), runtime=runtime)
@@ -67,11 +67,11 @@ def main() -> None:
     scores = Scores(names)
     pictures = [read_picture(sample, root, {len(names)}) for sample in samples]
     for _ in range(WARM_UP):
-        segmenter(pictures[0].image)
+        segmenter(pictures[0].image, hurried=bool(way))
     segmenter.network = network = Marked(segmenter.network)
     for picture in pictures:
         network.begin()
-        seen = segmenter(picture.image)
+        seen = segmenter(picture.image, hurried=bool(way))
         mark(DONE)
         scores.add(picture.name, seen, picture.truth[len(names)], picture.quad)
     conditions = read_conditions(root, [relative_name(sample.image, root) for sample in samples])
