@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from unetlite.vision.confidence import mean_confidence
 from unetlite.vision.contract import OutputSpec
 from unetlite.vision.document import Finding, contested_document, plain_document
 from unetlite.vision.image import RgbImage
@@ -26,7 +27,8 @@ def locate_closely(
 
     A clean map is believed; where the picture shows little of the sides that it gives, one closer look is taken. Of a
     map that is not clean the region is looked at closer, and where that leaves doubt as well the quad that map,
-    picture and shape then speak for. The surer of two answers counts.
+    picture and shape then speak for. The surer of two answers counts, as sure as both are in the mean of their odds:
+    the surer one alone would find documents in pictures that have none.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -44,7 +46,7 @@ def locate_closely(
 
 
 def _answer(image: RgbImage, first: Belief, spec: OutputSpec, look: Look, hurried: bool) -> Finding:
-    """The surest answer, however sure."""
+    """The answer, however sure."""
     belief, view = first, None
     clean = _clean(image, belief, spec)
     for _ in range(_REGION_LOOKS_IN_A_HURRY if hurried else 1):
@@ -65,7 +67,8 @@ def _answer(image: RgbImage, first: Belief, spec: OutputSpec, look: Look, hurrie
         if clean is not None:
             return found
         other = _contested(image, belief, spec, hurried)
-    return max(found, other, key=lambda finding: finding.confidence)
+    surer = max(found, other, key=lambda finding: finding.confidence)
+    return replace(surer, confidence=mean_confidence(found.confidence, other.confidence))
 
 
 def _clean(image: RgbImage, belief: Belief, spec: OutputSpec) -> Finding | None:

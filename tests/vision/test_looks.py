@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from unetlite.vision import document
+from unetlite.vision.confidence import mean_confidence
 from unetlite.vision.contract import InputSpec, OutputSpec
 from unetlite.vision.looks import locate_closely
 from unetlite.vision.metrics import quad_iou
@@ -88,6 +89,20 @@ def test_the_surer_of_two_answers_counts(picture: np.ndarray, sure: float, whose
     assert len(looks.views) == 2
     moved = CARD - [90, 60]
     assert (quad_iou(found.quad, moved) > quad_iou(found.quad, CARD)) == (whose == "later")
+
+
+def test_two_answers_are_as_sure_as_both_in_the_mean(picture: np.ndarray) -> None:
+    def confidence(*answers: tuple[np.ndarray, float]) -> float:
+        looks = Looks(list(answers))
+        found = locate_closely(picture, belief_of(card | beside), OutputSpec(min_confidence=0.0), looks)
+        assert len(looks.views) == len(answers)
+        return found.confidence
+
+    sure, less = confidence((card | beside, 0.8), (card, 0.96)), confidence((card | beside, 0.8), (card, 0.4))
+    assert 0.02 < less < sure - 0.02
+    assert mean_confidence(0.9, 0.5) == pytest.approx(0.75)
+    assert mean_confidence(0.3, 0.3) == pytest.approx(0.3)
+    assert 0.0 < mean_confidence(0.0, 1.0) < 1.0
 
 
 def test_in_a_hurry_regions_alone_are_looked_at_and_no_lines_looked_for(
