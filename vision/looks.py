@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from unetlite.vision.confidence import mean_confidence
 from unetlite.vision.contract import OutputSpec
-from unetlite.vision.document import Finding, contested_document, plain_document
+from unetlite.vision.document import Finding, contested_document, locate_document, plain_document
 from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region
 from unetlite.vision.refine import Belief
@@ -55,28 +55,23 @@ def _answer(image: RgbImage, first: Belief, spec: OutputSpec, look: Look, hurrie
             break
         belief = look(view, belief)
         clean = _clean(image, belief, spec)
-    found = _contested(image, belief, spec, hurried) if clean is None else clean
+    found = clean or contested_document(image, belief.probability, belief.placement, spec, hurried=hurried)
     if hurried or found.quad is None or not (clean is None or clean.is_faint):
         return found
     closer = view_of_quad(found.quad, belief.placement) if clean is None else _closer(belief)
     if closer is None or closer == view:
         return found
     belief = look(closer, belief)
-    other = _clean(image, belief, spec)
+    answered = locate_document if clean is None else plain_document
+    other = answered(image, belief.probability, belief.placement, spec)
     if other is None:
-        if clean is not None:
-            return found
-        other = _contested(image, belief, spec, hurried)
+        return found
     surer = max(found, other, key=lambda finding: finding.confidence)
     return replace(surer, confidence=mean_confidence(found.confidence, other.confidence))
 
 
 def _clean(image: RgbImage, belief: Belief, spec: OutputSpec) -> Finding | None:
     return plain_document(image, belief.probability, belief.placement, spec)
-
-
-def _contested(image: RgbImage, belief: Belief, spec: OutputSpec, hurried: bool) -> Finding:
-    return contested_document(image, belief.probability, belief.placement, spec, hurried=hurried)
 
 
 def _closer(belief: Belief) -> View | None:
