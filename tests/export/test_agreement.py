@@ -51,6 +51,20 @@ def test_a_network_agrees_with_itself(bright: Callable, data: Path) -> None:
     assert same.agreement.difference_max == 0.0
 
 
+def test_both_are_looked_at_in_a_hurry(bright: Callable, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurries = []
+    call = Segmenter.__call__
+
+    def watched(self: Segmenter, image: np.ndarray, *, hurried: bool = False) -> Any:
+        hurries.append(hurried)
+        return call(self, image, hurried=hurried)
+
+    monkeypatch.setattr(Segmenter, "__call__", watched)
+    network = segmenter(bright())
+    compare(network, {"same": network}, validation_pictures(data))
+    assert hurries == [True, True]
+
+
 def test_masks_of_half_the_size_agree_by_half(bright: Callable, data: Path) -> None:
     stricter = bright()
     stricter.layers[-1].bias.assign([-12.0])  # document from level 191 on, where the other begins at 128
