@@ -182,8 +182,9 @@ def contested_document(
     for share in () if best.is_plain() else _MORE_SEARCH_SHARES:
         best = max(best, refined(best.refinement.quad, share), key=_Trial.worth)
     clearer = best if hurried or best.is_plain() else _clearer(image, best, belief, refined)
-    # Sides that lie elsewhere make a document no less a document.
-    signs = max((trial.signs(probability, regions) for trial in (best, clearer)), key=Signs.confidence)
+    signs = best.signs(probability, regions)
+    if clearer is not best:  # sides that lie elsewhere make a document no less a document
+        signs = max(signs, clearer.signs(probability, regions), key=Signs.confidence)
     return _finding(clearer.refinement.quad, signs, spec)
 
 
