@@ -61,7 +61,7 @@ def infer(
     targets = {kind: target for kind, target in asked.items() if target is not None}
     plan = plan_outputs(paths, targets, overwrite=overwrite)
     segmenter = _load(chosen_model(model), given)
-    answered = documents = 0
+    answered = documents = upright = 0
     failed = False
     for record in infer_sources(segmenter, paths, plan, warn=lambda message: tell(f"Warning: {message}")):
         if as_json:
@@ -73,8 +73,12 @@ def infer(
         failed = failed or "error" in record
         answered += "error" not in record
         documents += record.get("document", False)
+        upright += record.get("upright", False)
     for kind, target in targets.items():
-        tell(f"{kind}s written to {target}: {documents if kind == 'crop' else answered}")
+        if kind == "crop":
+            tell(f"crops written to {target}: {documents}, of which {upright} stand as their portraits do")
+        else:
+            tell(f"{kind}s written to {target}: {answered}")
     if failed:
         ctx.exit(1)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from unetlite.edge.outputs import OutputPlan
 from unetlite.edge.overlay import draw_overlay
+from unetlite.edge.portrait import FaceDetector, turn_upright
 from unetlite.edge.segmenter import Segmentation, Segmenter
 from unetlite.edge.sources import BrokenFrame, Frame, open_source
 from unetlite.vision.errors import ImageError
@@ -30,12 +31,14 @@ def infer_sources(
         warn: told in one sentence of what is odd but no error.
 
     Yields:
-        One record a frame, as `frame_record`; {"image", "error"} for what cannot be read.
+        One record a frame, as `frame_record`, and, with a crop, "upright": whether a portrait told which way up it is;
+        {"image", "error"} for what cannot be read.
 
     Raises:
         OutputError: an output could not be written.
         ModelError: the network gives no probabilities.
     """
+    faces = FaceDetector() if "crop" in plan.targets else None
     for place, path in enumerate(inputs):
         first_of: dict[Path, int] = {}
         try:
@@ -45,8 +48,8 @@ def infer_sources(
                     continue
                 segmentation = segmenter(frame.image)
                 number = frame.index - first_of.setdefault(frame.path, frame.index)
-                _write_outputs(segmentation, frame, plan, place, number)
-                yield frame_record(frame.name, segmentation)
+                upright = _write_outputs(segmentation, frame, plan, place, number, faces)
+                yield {**frame_record(frame.name, segmentation), **upright}
         except ImageError as error:
             yield {"image": str(path), "error": str(error)}
 
@@ -74,16 +77,23 @@ def readable_line(record: dict[str, Any]) -> str:
     return f"{record['image']}: document, confidence {record['confidence']:.2f}, corners {corners}, {mask}"
 
 
-def _write_outputs(segmentation: Segmentation, frame: Frame, plan: OutputPlan, place: int, number: int) -> None:
+def _write_outputs(
+    segmentation: Segmentation, frame: Frame, plan: OutputPlan, place: int, number: int, faces: FaceDetector | None
+) -> dict[str, bool]:
+    """Write what the plan asks for; of a crop, whether it is known to stand upright."""
     finding = segmentation.finding
+    known = {}
     mask_path = plan.path_for("mask", place, frame, number)
     if mask_path is not None:
         # As a data set has it: dark and light for two classes, the class's number for more.
         several = len(segmentation.output.class_names) > 2
         write_image(mask_path, segmentation.classes if several else segmentation.mask)
     crop_path = plan.path_for("crop", place, frame, number)
-    if crop_path is not None and finding.quad is not None:
-        write_image(crop_path, crop_quad(frame.image, finding.quad))
+    if crop_path is not None and faces is not None and finding.quad is not None:
+        crop = turn_upright(crop_quad(frame.image, finding.quad), faces)
+        write_image(crop_path, crop.image)
+        known["upright"] = crop.told
     overlay_path = plan.path_for("overlay", place, frame, number)
     if overlay_path is not None:
         write_image(overlay_path, draw_overlay(frame.image, finding, segmentation.mask))
+    return known

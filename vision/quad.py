@@ -232,9 +232,8 @@ def quad_mask(quad: Quad, shape_hw: tuple[int, int]) -> np.ndarray:
 def crop_quad(image: RgbImage, quad: Quad) -> RgbImage:
     """Flatten the document inside `quad` to a rectangle that lies as cards are read: on its long side.
 
-    A document that stands on its short side in the image is turned clockwise by a quarter. Whether it then stands on
-    its head is not told: four corners do not say it. Nor is an open passport, which is read standing: it has the
-    form of its own page.
+    A document that stands on its short side in the image is turned clockwise by a quarter. Four corners do not say
+    whether it then stands on its head, nor that an open passport, which has the form of its own page, is read standing.
 
     Args:
         image: (H, W, 3) uint8, RGB.

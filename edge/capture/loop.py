@@ -21,6 +21,7 @@ from unetlite.edge.capture.quality import Quality
 from unetlite.edge.capture.sight import Sight
 from unetlite.edge.capture.states import CaptureMachine, Observation, Step
 from unetlite.edge.capture.store import CaptureStore, Saved
+from unetlite.edge.portrait import FaceDetector, turn_upright
 from unetlite.edge.segmenter import Segmenter
 from unetlite.vision.errors import OutputError
 from unetlite.vision.image import RgbImage
@@ -88,6 +89,7 @@ class CaptureLoop:
         """
         self._frames, self._store, self._config = frames, store, config
         self._sight = Sight(segmenter, config.quality)
+        self._faces = FaceDetector()
         self._origin = origin
         self._publish, self._captured, self._alive, self._tell = publish, captured, alive, tell
         self._machine = CaptureMachine(config.states)
@@ -180,8 +182,10 @@ class CaptureLoop:
         image = found.frame.image if self._config.store.keep_frame else None
         record = {**capture_record(best, quad + corner, found.quality, found.frame, manual=manual), **self._origin}
         record["camera"] = self._frames.name
+        crop = turn_upright(crop_quad(near, quad), self._faces)
+        record["upright"] = crop.told
         try:
-            saved = self._store.save(crop_quad(near, quad), image, record)
+            saved = self._store.save(crop.image, image, record)
         except OutputError as error:
             if self._disk_trouble is None:
                 self._tell(f"Error: {error}; capturing goes on")

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -68,6 +69,20 @@ def test_mask_crop_and_overlay_of_one_picture_go_to_the_named_files(models, card
     assert crop.shape[1] == pytest.approx(192, abs=8)
     assert crop[5:-5, 5:-5].min() > 150  # the card alone
     assert read_image(out / "o.jpg").shape == (240, 320, 3)
+
+
+def test_a_card_is_cropped_upright_however_the_picture_is_turned(tmp_path):
+    picture = read_image(Path(__file__).parents[2] / "samples" / "images" / "000010.jpg")
+    for turn in range(4):
+        write_image(tmp_path / "in" / f"{turn}.png", np.ascontiguousarray(np.rot90(picture, turn)))
+    result = call(tmp_path / "in", "--crop-out", tmp_path / "out", "--json")
+    assert [record["upright"] for record in records(result)] == [True] * 4
+    assert "crops written to" in result.stderr and "4, of which 4 stand" in result.stderr
+    crops = [read_image(tmp_path / "out" / f"{turn}.png") for turn in range(4)]
+    for crop in crops[1:]:
+        assert crop.shape[1] > crop.shape[0]
+        alike = cv2.resize(crop, crops[0].shape[1::-1], interpolation=cv2.INTER_AREA)
+        assert np.corrcoef(alike.ravel(), crops[0].ravel())[0, 1] > 0.8
 
 
 def test_a_folder_of_pictures_fills_folders_and_the_masks_are_named_like_the_pictures(models, card_file, tmp_path):

@@ -65,6 +65,7 @@ def test_three_cards_shown_in_turn_are_three_captures_cropped_to_their_borders(t
     assert len(result.stdout.splitlines()) == 3
     saved = records(tmp_path / "captures")
     assert [r["document_format"] for r in saved] == ["ID-1"] * 3
+    assert [r["upright"] for r in saved] == [False] * 3  # no portrait is printed on them
     for record, (picture, quad) in zip(saved, views, strict=True):
         assert quad_iou(np.float32(record["quad"]), quad) >= 0.95
         crop = read_image(tmp_path / "captures" / record["files"][0])
@@ -101,6 +102,7 @@ def test_three_real_cards_shown_in_turn_to_the_shipped_model_are_three_captures(
     assert result.exit_code == 0, result.output
     saved = records(tmp_path / "captures")
     assert len(saved) == 3, result.output
+    assert [record["upright"] for record in saved] == [True] * 3
     for record, quad in zip(saved, quads, strict=True):
         assert quad_iou(np.float32(record["quad"]), quad) >= 0.95
 
