@@ -28,7 +28,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
     "--model", type=PATH, help="A .tflite, .keras or .h5 file, or a shipped model's name.  [default: unetlite]"
 )
 @click.option("--mask-out", type=PATH, help="File (one picture) or folder for masks.")
-@click.option("--crop-out", type=PATH, help="File or folder for the flattened documents.")
+@click.option("--crop-out", type=PATH, help="File or folder for the documents, flat and upright.")
 @click.option("--overlay-out", type=PATH, help="File or folder for pictures with mask, quad and confidence drawn in.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line a picture.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, help="Threads of the interpreter.")
