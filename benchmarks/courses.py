@@ -27,6 +27,17 @@ COLUMNS = [
 ]
 
 
+def chain(folder: Path, model: str) -> dict[str, dict[str, Any]]:
+    """The summaries of a model's stages by name, the first one first: each says which it started from."""
+    stages: dict[str, dict[str, Any]] = {}
+    name: str | None = model
+    while name is not None:
+        stages[name] = read_json(folder / f"{name}.training.json")
+        start = stages[name]["start"]
+        name = None if start is None else Path(start["model"]).stem
+    return dict(reversed(stages.items()))
+
+
 def line(name: str, summary: dict[str, Any]) -> list[Any]:
     """A stage's row."""
     settings, course = summary["settings"], summary["course"]
@@ -46,7 +57,7 @@ def line(name: str, summary: dict[str, Any]) -> list[Any]:
 def main(folder: Path, docs: Path) -> None:
     """Read the summaries in FOLDER, and write drawings and tables."""
     for model, suffix in MODELS.items():
-        summaries = {name: read_json(folder / f"{name}.training.json") for name in (f"{model}-base", model)}
+        summaries = chain(folder, model)
         stages = [
             Stage(name, [row["iou"] for row in each["course"]], [], sum(row["seconds"] for row in each["course"]) / 60)
             for name, each in summaries.items()
