@@ -53,8 +53,14 @@ def line(name: str, summary: dict[str, Any]) -> list[Any]:
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--borders",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=ROOT / "models" / "borders.training.json",
+    help="The record of models/borders.py.",
+)
 @click.option("--docs", type=click.Path(file_okay=False, path_type=Path), default=ROOT / "docs")
-def main(folder: Path, docs: Path) -> None:
+def main(folder: Path, borders: Path, docs: Path) -> None:
     """Read the summaries in FOLDER, and write drawings and tables."""
     for model, suffix in MODELS.items():
         summaries = chain(folder, model)
@@ -73,6 +79,22 @@ def main(folder: Path, docs: Path) -> None:
             note=f"{'; '.join(machines)}. The base waits for pictures that are still being drawn. Written by "
             f"`benchmarks/courses.py` (training{suffix}.json).",
         )
+    record = read_json(borders)
+    write_tables(
+        docs / "results" / "training-borders.json",
+        [
+            table(
+                "",
+                ["epoch", "loss", "loss on pictures held back"],
+                [[row["epoch"], f"{row['loss']:.3f}", f"{row['validation_loss']:.3f}"] for row in record["course"]],
+            )
+        ],
+        data="",
+        command="benchmarks/courses.py",
+        note=f"{record['date']}, {record['machine']}; {record['sides']} sides of {record['pictures']} drawn pictures, "
+        f"{record['parameters']} parameters, {record['seconds'] / 60:.0f} minutes; other work ran on the machine at "
+        f"the same time. Written by `benchmarks/courses.py` (training-borders.json).",
+    )
 
 
 if __name__ == "__main__":

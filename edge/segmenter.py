@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from unetlite.edge.borders import TfliteBorders
 from unetlite.edge.model_contract import Overrides
 from unetlite.edge.network import Answer, check_sha256, load_tflite
 from unetlite.edge.runtime import RuntimeInfo
@@ -164,7 +165,16 @@ class Segmenter:
             closer = place_view(view, fitted, before.placement)
             return Belief(fuse(before.probability, before.placement, seen, closer), closer, output.threshold)
 
-        return locate_closely(image, Belief(probability, placement, output.threshold), output, look, hurried=hurried)
+        belief = Belief(probability, placement, output.threshold)
+        borders = None if hurried else self._borders
+        return locate_closely(image, belief, output, look, borders=borders, hurried=hurried)
+
+    def _borders(self, strips: np.ndarray) -> np.ndarray:
+        return self._border_network(strips)
+
+    @cached_property
+    def _border_network(self) -> TfliteBorders:
+        return TfliteBorders()  # on the first picture that leaves doubt
 
 
 def load_segmenter(

@@ -41,4 +41,7 @@ for name in unetlite unetlite-nano; do
     cp "$work/exported/$name.int8.tflite" edge/models/
 done
 cp "$work"/models/unetlite-base.{keras,training.json} models/
+[ -f "$work/borders/borders.tflite" ] || python3 models/borders.py "$work/first" --to "$work/borders"
+cp "$work"/borders/borders.{keras,training.json} models/
+cp "$work/borders/borders.tflite" edge/models/
 python3 benchmarks/courses.py "$work/models"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from unetlite.vision.borders import Borders
 from unetlite.vision.candidates import image_to_map, soft_ious
 from unetlite.vision.edges import edge_evidence, line_offsets, line_votes, normals, profiles, visible_pieces
 from unetlite.vision.image import RgbImage
@@ -53,7 +54,35 @@ def quads_of_clear_lines(
         return []
     visible = visible_pieces(image, given, _VISIBLE_SHARE * card_width)
     evidence, _, places = edge_evidence(profiles(image, given, band, _SAMPLES, _PROFILES), visible, band, window)
-    votes, offsets = line_votes(evidence, visible), line_offsets(places)
+    return _ranked(line_votes(evidence, visible), line_offsets(places), given, belief, weights, most)
+
+
+def quads_of_borders(
+    borders: Borders, belief: Belief, weights: tuple[float, float], most: int
+) -> list[np.ndarray]:
+    """The best quads whose sides lie where the network for borders sees them; as `quads_of_clear_lines`.
+
+    Args:
+        borders: what it says about the strips across a quad's sides.
+        belief: the map, of the whole picture.
+        weights: what its votes count, and the shape's cost, against the IoU with the map.
+        most: how many.
+    """
+    strips = borders.strips
+    votes = line_votes(borders.votes, strips.visible)
+    offsets = line_offsets(np.linspace(-strips.band, strips.band, borders.votes.shape[2]))
+    return _ranked(votes, offsets, strips.sides, belief, weights, most)
+
+
+def _ranked(
+    votes: np.ndarray,
+    offsets: np.ndarray,
+    given: np.ndarray,
+    belief: Belief,
+    weights: tuple[float, float],
+    most: int,
+) -> list[np.ndarray]:
+    """The best quads of the lines (4, L) beside the given sides, by votes, shape and map."""
     clearest = [_clearest(of_side, offsets) for of_side in votes]
     lines = [
         side + outward * offsets[chosen][..., None]
@@ -69,7 +98,7 @@ def quads_of_clear_lines(
     ranked = quads[best][np.argsort(-(worth[best] + soft_ious(belief.probability, in_map)))]
     found: list[np.ndarray] = []
     for candidate in ranked:
-        if all(np.abs(candidate - other).max() > _SAME_SHARE * card_width for other in found):
+        if all(np.abs(candidate - other).max() > _SAME_SHARE * lengths(given).max() for other in found):
             found.append(candidate)
             if len(found) == most:
                 break

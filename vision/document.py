@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unetlite.vision.borders import BorderNetwork, read_borders
 from unetlite.vision.candidates import (
     FOUR_SIDED,
     SHAPE_WEIGHT,
@@ -23,7 +24,7 @@ from unetlite.vision.candidates import (
     settled,
     soft_iou,
 )
-from unetlite.vision.clear_lines import quads_of_clear_lines
+from unetlite.vision.clear_lines import quads_of_borders, quads_of_clear_lines
 from unetlite.vision.confidence import Signs
 from unetlite.vision.contract import OutputSpec
 from unetlite.vision.errors import InvalidQuadError
@@ -49,6 +50,9 @@ _CLEAR_WEIGHTS = (0.8, 0.05)
 _CLEAR_GAIN = 0.03
 _CLEAR_QUADS = 4  # that are refined
 _CLEAR_SEARCH_SHARE = 0.04
+# The same of what the network for borders sees.
+_BORDER_WEIGHTS = (1.0, 0.1)
+_BORDER_GAIN = 0.02
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
 
@@ -108,7 +112,14 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
     return _finding(in_image, _signs(inside, probability, likeness, cost_of(in_image, placement)), spec)
 
 
-def locate_document(image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
+def locate_document(
+    image: RgbImage,
+    probability: np.ndarray,
+    placement: Placement,
+    spec: OutputSpec,
+    *,
+    borders: BorderNetwork | None = None,
+) -> Finding:
     """Find the one document that a probability map shows best, with its sides on the edges of the picture.
 
     Args:
@@ -116,9 +127,10 @@ def locate_document(image: RgbImage, probability: np.ndarray, placement: Placeme
         probability: (h, w) float32, from `document_probability`.
         placement: how the picture was fitted into the input.
         spec: the contract's output: threshold and least confidence.
+        borders: asked where the document ends, where the map leaves doubt.
     """
     plain = plain_document(image, probability, placement, spec)
-    return contested_document(image, probability, placement, spec) if plain is None else plain
+    return contested_document(image, probability, placement, spec, borders=borders) if plain is None else plain
 
 
 def plain_document(
@@ -143,7 +155,13 @@ def plain_document(
 
 
 def contested_document(
-    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec, *, hurried: bool = False
+    image: RgbImage,
+    probability: np.ndarray,
+    placement: Placement,
+    spec: OutputSpec,
+    *,
+    hurried: bool = False,
+    borders: BorderNetwork | None = None,
 ) -> Finding:
     """`locate_document` where the region is not four-sided, or has a shape that flat cards seldom show to a camera.
 
@@ -151,7 +169,7 @@ def contested_document(
     their own; each is refined, until the picture shows all four sides of a plain one. Where it does for none, the best
     is refined again, from further away and then from near. That one is taken that map, picture and shape together
     speak for; unless four clear lines of the picture, further off, outdo it by far; `hurried` leaves those
-    out. Other arguments as there.
+    out. Last, a network that knows documents' borders may know better. Other arguments as there.
     """
     belief = Belief(probability, placement, spec.threshold)
 
@@ -182,6 +200,8 @@ def contested_document(
     for share in () if best.is_plain() else _MORE_SEARCH_SHARES:
         best = max(best, refined(best.refinement.quad, share), key=_Trial.worth)
     clearer = best if hurried or best.is_plain() else _clearer(image, best, belief, refined)
+    if borders is not None:
+        clearer = _bordered(image, clearer, belief, refined, borders)
     signs = best.signs(probability, regions)
     if clearer is not best:  # sides that lie elsewhere make a document no less a document
         signs = max(signs, clearer.signs(probability, regions), key=Signs.confidence)
@@ -190,14 +210,40 @@ def contested_document(
 
 def _clearer(image: RgbImage, best: _Trial, belief: Belief, refined: Callable[[np.ndarray, float], _Trial]) -> _Trial:
     """The quad of clear lines that outdoes the best one by far enough, or the best one."""
-    trials = [best]
-    for quad in quads_of_clear_lines(image, best.refinement.quad, belief, _CLEAR_WEIGHTS, _CLEAR_QUADS):
+    quads = quads_of_clear_lines(image, best.refinement.quad, belief, _CLEAR_WEIGHTS, _CLEAR_QUADS)
+    trials = [best, *_refined(quads, refined)]
+    clearest = max(trials, key=lambda trial: trial.worth(_CLEAR_WEIGHTS))
+    return clearest if clearest.worth(_CLEAR_WEIGHTS) > best.worth(_CLEAR_WEIGHTS) + _CLEAR_GAIN else best
+
+
+def _bordered(
+    image: RgbImage,
+    best: _Trial,
+    belief: Belief,
+    refined: Callable[[np.ndarray, float], _Trial],
+    network: BorderNetwork,
+) -> _Trial:
+    """The quad with sides where the network sees borders that outdoes the best one, or the best one."""
+    borders = read_borders(image, best.refinement.quad, network)
+    if borders is None:
+        return best
+    quads = quads_of_borders(borders, belief, _BORDER_WEIGHTS, _CLEAR_QUADS)
+
+    def worth(trial: _Trial) -> float:
+        return trial.worth(_BORDER_WEIGHTS, borders.support(trial.refinement.quad))
+
+    bordered = max([best, *_refined(quads, refined)], key=worth)
+    return bordered if worth(bordered) > worth(best) + _BORDER_GAIN else best
+
+
+def _refined(quads: Sequence[np.ndarray], refined: Callable[[np.ndarray, float], _Trial]) -> list[_Trial]:
+    trials = []
+    for quad in quads:
         try:
             trials.append(refined(as_quad(quad), _CLEAR_SEARCH_SHARE))
         except InvalidQuadError:
             continue
-    clearest = max(trials, key=lambda trial: trial.worth(_CLEAR_WEIGHTS))
-    return clearest if clearest.worth(_CLEAR_WEIGHTS) > best.worth(_CLEAR_WEIGHTS) + _CLEAR_GAIN else best
+    return trials
 
 
 @dataclass(frozen=True)
@@ -208,10 +254,11 @@ class _Trial:
     in_map: np.ndarray
     refinement: Refinement
 
-    def worth(self, weights: tuple[float, float] = _WEIGHTS) -> float:
-        """What map, picture and shape together say; the weights are of agreement and shape cost."""
-        agreement = sum(self.refinement.agreement) / 4
-        return self.likeness + weights[0] * agreement - weights[1] * self.refinement.shape_cost
+    def worth(self, weights: tuple[float, float] = _WEIGHTS, shown: float | None = None) -> float:
+        """What map, picture and shape together say; the weights are of what is shown of the sides, the share that
+        agrees unless given, and of the shape's cost."""
+        shown = sum(self.refinement.agreement) / 4 if shown is None else shown
+        return self.likeness + weights[0] * shown - weights[1] * self.refinement.shape_cost
 
     def signs(self, probability: np.ndarray, regions: Sequence[np.ndarray]) -> Signs:
         """What speaks for it, beside the regions of all levels."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from unetlite.vision.borders import BorderNetwork
 from unetlite.vision.confidence import mean_confidence
 from unetlite.vision.contract import OutputSpec
 from unetlite.vision.document import Finding, contested_document, locate_document, plain_document
@@ -21,7 +22,13 @@ Look = Callable[[View, Belief], Belief]  # a closer view and what was believed b
 
 
 def locate_closely(
-    image: RgbImage, first: Belief, spec: OutputSpec, look: Look, *, hurried: bool = False
+    image: RgbImage,
+    first: Belief,
+    spec: OutputSpec,
+    look: Look,
+    *,
+    borders: BorderNetwork | None = None,
+    hurried: bool = False,
 ) -> Finding:
     """Find the document in a picture that a network has answered, with up to two closer looks in doubt.
 
@@ -35,17 +42,20 @@ def locate_closely(
         first: the network's answer to the whole picture.
         spec: the contract's output: threshold and least confidence.
         look: shows a view to the network and joins its answer to the one before.
+        borders: asked where the document ends, where the map leaves doubt.
         hurried: whether another frame comes at once: then the region is looked at closer, twice where need be, one quad
             is searched for in the end, and no clear lines.
 
     Raises:
         ModelError: by `look`, where the network answers with something other than probabilities.
     """
-    found = _answer(image, first, replace(spec, min_confidence=0.0), look, hurried)
+    found = _answer(image, first, replace(spec, min_confidence=0.0), look, borders, hurried)
     return found if found.confidence >= spec.min_confidence else replace(found, quad=None)
 
 
-def _answer(image: RgbImage, first: Belief, spec: OutputSpec, look: Look, hurried: bool) -> Finding:
+def _answer(
+    image: RgbImage, first: Belief, spec: OutputSpec, look: Look, borders: BorderNetwork | None, hurried: bool
+) -> Finding:
     """The answer, however sure."""
     belief, view = first, None
     clean = _clean(image, belief, spec)
@@ -55,15 +65,19 @@ def _answer(image: RgbImage, first: Belief, spec: OutputSpec, look: Look, hurrie
             break
         belief = look(view, belief)
         clean = _clean(image, belief, spec)
-    found = clean or contested_document(image, belief.probability, belief.placement, spec, hurried=hurried)
+    found = clean or contested_document(
+        image, belief.probability, belief.placement, spec, hurried=hurried, borders=borders
+    )
     if hurried or found.quad is None or not (clean is None or clean.is_faint):
         return found
     closer = view_of_quad(found.quad, belief.placement) if clean is None else _closer(belief)
     if closer is None or closer == view:
         return found
     belief = look(closer, belief)
-    answered = locate_document if clean is None else plain_document
-    other = answered(image, belief.probability, belief.placement, spec)
+    if clean is None:
+        other: Finding | None = locate_document(image, belief.probability, belief.placement, spec, borders=borders)
+    else:
+        other = _clean(image, belief, spec)
     if other is None:
         return found
     surer = max(found, other, key=lambda finding: finding.confidence)

@@ -45,3 +45,6 @@ def test_a_drawing_and_a_table_come_from_the_summaries_of_the_stages_that_a_mode
         assert written["note"].startswith("2026-11-26, a GPU. ")
         drawing = (tmp_path / "docs" / f"training-curve{suffix}.svg").read_text()
         assert f"{1000 * len(stages)} steps" in drawing and "validation" not in drawing
+    table = json.loads((tmp_path / "docs" / "results" / "training-borders.json").read_text())
+    course = json.loads((Path(courses.ROOT) / "models" / "borders.training.json").read_text())["course"]
+    assert [row[0] for row in table["tables"][0]["rows"]] == [row["epoch"] for row in course]

@@ -172,6 +172,27 @@ def test_where_the_picture_shows_little_of_the_sides_the_surer_of_two_looks_answ
     assert network.looks == 1 and quad_iou(in_a_hurry.finding.quad, cut) > 0.97
 
 
+@pytest.mark.parametrize("hurried", [False, True])
+def test_the_network_for_borders_is_loaded_and_asked_where_the_map_leaves_doubt(card_quad, monkeypatch, hurried):
+    asked = []
+
+    class Uniform:
+        def __call__(self, strips: np.ndarray) -> np.ndarray:
+            asked.append(strips.shape)
+            return np.full((4, 16, 61), 1 / 61, np.float32)
+
+    monkeypatch.setattr("unetlite.edge.segmenter.TfliteBorders", Uniform)
+    contract = Contract(InputSpec((320, 192), fit="turn"), OutputSpec(min_confidence=0.2))
+    segmenter = Segmenter(Brightness(), contract, "test", RuntimeInfo("test", "0"))
+    image, _ = draw_card(card_quad + np.float32([60, 150]), size_wh=(480, 640))
+    segmenter(image, hurried=hurried)
+    assert asked == []
+    x, y = (card_quad + np.float32([60, 150])).astype(int).max(axis=0)
+    cv2.rectangle(image, (x - 60, y - 80), (x + 60, y + 30), (240, 240, 240), -1)
+    segmenter(image, hurried=hurried)
+    assert (asked == []) == hurried and set(asked) <= {(4, 16, 120, 3)}
+
+
 def test_a_quantized_model_without_contract_says_enough_by_its_quantization(models, card_quad):
     for name in ("bare_int8", "bare_signed"):
         segmenter = load_segmenter(getattr(models, name))

@@ -1,0 +1,109 @@
+"""What a network for borders is shown, and what its answer says of quads."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from unetlite.vision.borders import PLACES, SAMPLES, BorderNetwork, as_input, crossings, read_borders, strips_of
+from unetlite.vision.contract import InputSpec, OutputSpec
+from unetlite.vision.document import locate_document
+from unetlite.vision.edges import CELLS
+from unetlite.vision.metrics import quad_iou
+from unetlite.vision.preprocess import place
+from unetlite.vision.quad import quad_mask
+
+CARD = np.array([[150, 110], [493, 120], [488, 336], [145, 326]], np.float32)  # ID-1, a little turned
+LOST = CARD.copy()  # its lower side lies a sixth too high
+LOST[[2, 3]] = 0.83 * CARD[[2, 3]] + 0.17 * CARD[[1, 0]]
+
+
+@pytest.fixture
+def blank() -> np.ndarray:
+    return np.full((480, 640, 3), 128, np.uint8)
+
+
+def certain_of(truth: np.ndarray, near: np.ndarray, image: np.ndarray) -> BorderNetwork:
+    """A network that knows where the document ends across the strips of a quad."""
+    strips = strips_of(image, near)
+    place_of = (crossings(strips, truth) / strips.band + 1.0) * ((SAMPLES - 1) / 2)  # in samples
+    answer = np.zeros((4, CELLS, PLACES + 1), np.float32)
+    np.put_along_axis(answer, np.rint((place_of - 0.5) / 2).astype(int)[..., None], 1.0, axis=2)
+    return lambda shown: answer
+
+
+def test_strips_run_from_inside_to_outside_along_each_side(blank: np.ndarray) -> None:
+    blank[quad_mask(CARD, (480, 640))] = (250, 20, 20)
+    strips = strips_of(blank, CARD)
+    assert strips.colours.shape == (4, CELLS, SAMPLES, 3) and strips.colours.dtype == np.uint8
+    assert strips.visible.all() and strips.band == pytest.approx(0.25 * np.linalg.norm(CARD[1] - CARD[0]), rel=1e-3)
+    assert (strips.colours[:, :, : SAMPLES // 2 - 2] == (250, 20, 20)).all()
+    assert (strips.colours[:, :, SAMPLES // 2 + 2 :] == 128).all()
+
+
+def test_crossings_are_how_far_out_a_side_lies(blank: np.ndarray) -> None:
+    strips = strips_of(blank, LOST)
+    assert np.abs(crossings(strips, LOST)).max() < 1e-3
+    for first in range(4):  # whichever corner a quad begins with
+        off = crossings(strips, np.roll(CARD, first, axis=0))
+        assert np.abs(off[0]).max() < 1e-3
+        assert off[2] == pytest.approx(np.full(CELLS, 0.17 * 216.0), abs=1.5)
+
+
+def test_the_network_is_shown_neither_light_nor_contrast() -> None:
+    rng = np.random.default_rng(1)
+    colours = rng.integers(60, 120, (4, CELLS, SAMPLES, 3)).astype(np.uint8)
+    shown = as_input(colours)
+    assert shown.dtype == np.float32
+    assert np.abs(shown.mean(axis=(1, 2))).max() < 1e-4
+    assert as_input(colours * 2) == pytest.approx(shown, abs=0.3)
+    assert as_input(colours + np.uint8(90)) == pytest.approx(shown, abs=1e-3)
+    flat = np.full((4, CELLS, SAMPLES, 3), 77, np.uint8)
+    assert (as_input(flat) == 0).all()
+
+
+def test_a_quad_where_the_network_sees_borders_has_its_support(blank: np.ndarray) -> None:
+    borders = read_borders(blank, LOST, certain_of(CARD, LOST, blank))
+    assert borders is not None
+    assert borders.support(CARD) > 0.8
+    assert borders.support(LOST) == pytest.approx(0.75 * borders.support(CARD), abs=0.08)  # three sides are the same
+    assert borders.support(CARD + np.float32([900, 0])) < 0.05
+
+
+def test_what_the_picture_does_not_show_has_no_vote(blank: np.ndarray) -> None:
+    outside = CARD - [0.0, 200.0]
+    borders = read_borders(blank, outside, lambda shown: np.full((4, CELLS, PLACES + 1), 1.0, np.float32))
+    assert borders is not None
+    assert not borders.strips.visible[0].any() and (borders.votes[0] == 0).all()
+    assert borders.votes[2].min() > 0.9
+
+
+def test_strips_of_a_few_pixels_are_not_read(blank: np.ndarray) -> None:
+    assert read_borders(blank, CARD / 30, lambda shown: pytest.fail("asked")) is None
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_strip_that_map_and_picture_lost_comes_back_where_the_network_knows_it(
+    blank: np.ndarray, known: bool
+) -> None:
+    """The map ends at a line of print, and shows something beside the card; the card's own edge is hardly there."""
+    image = blank
+    image[quad_mask(CARD, (480, 640))] = (134, 133, 132)
+    cv2.line(image, *(tuple(int(v) for v in LOST[k]) for k in (3, 2)), (40, 40, 40), 3)
+    pen = np.zeros((480, 640), np.uint8)
+    cv2.line(pen, (520, 60), (400, 220), 1, 24)
+    probability = cv2.resize(
+        (quad_mask(LOST, (480, 640)) | (pen > 0)).astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA
+    )
+    spec, placement = OutputSpec(min_confidence=0.0), place((640, 480), InputSpec())
+
+    def network(shown: np.ndarray) -> np.ndarray:
+        return certain_of(CARD, asked[-1], image)(shown)
+
+    asked: list[np.ndarray] = []
+    if known:
+        plain = locate_document(image, probability, placement, spec)
+        asked.append(plain.quad)
+    found = locate_document(image, probability, placement, spec, borders=network if known else None)
+    assert (quad_iou(found.quad, CARD) > 0.95) == known
