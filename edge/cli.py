@@ -195,6 +195,9 @@ def benchmark_run(
 ) -> None:
     """Measure IoU, latency and memory of models over one data set on this device.
 
+    Pictures are looked at as live capture looks at frames; where a map leaves doubt, unet-infer takes longer and finds
+    more.
+
     Models take turns in rounds, so that their ratios hold while the device drifts. Rounds in which the device was
     throttled, or its governor moved, are left out and their run is marked invalid. The options on a model's contract
     hold for every model of the run.

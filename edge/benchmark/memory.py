@@ -78,9 +78,9 @@ def main() -> None:
     begin = time.perf_counter()
     segmenter = load_segmenter(Path(asked.pop("model")), **asked)
     loaded = time.perf_counter()
-    first = segmenter(image).latency_ms
+    first = segmenter(image, hurried=True).latency_ms
     for _ in range(FRAMES):
-        segmenter(image)
+        segmenter(image, hurried=True)
     answer = {
         "load_ms": round((loaded - begin) * 1000.0, 3),
         "first_invoke_ms": round(first["invoke"], 3),

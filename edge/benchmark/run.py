@@ -70,6 +70,9 @@ def run_benchmark(
 ) -> dict[str, Any]:
     """Measure models side by side: first what they answer, then how long they take.
 
+    Pictures are looked at as live capture looks at frames (`hurried`): what a device is chosen by, and no search that
+    takes many times an inference and magnifies what little tells one level's map from another's.
+
     Args:
         models: path and segmenter of each, loaded with the first of `threads`.
         data: a data set as `find_samples` reads it, or a prepared one.
@@ -155,7 +158,7 @@ def _score(entrants: Sequence[_Entrant], samples: Sequence[Sample], root: Path, 
         picture = read_picture(sample, root, class_counts)
         for entrant in entrants:
             truth = picture.truth[len(entrant.scores.class_names)]
-            entrant.scores.add(picture.name, entrant.segmenter(picture.image), truth, picture.quad)
+            entrant.scores.add(picture.name, entrant.segmenter(picture.image, hurried=True), truth, picture.quad)
 
 
 def _frame_size(samples: Sequence[Sample]) -> tuple[int, int]:
