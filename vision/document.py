@@ -5,7 +5,7 @@ Stands apart because device, benchmark and training read one answer in one way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,9 @@ _CLEAR_SEARCH_SHARE = 0.04
 # The same of what the network for borders sees.
 _BORDER_WEIGHTS = (1.0, 0.1)
 _BORDER_GAIN = 0.02
+# Of a clean map's quad: below which support others are looked for, and by how much they have to outdo it.
+_DOUBTED_SUPPORT = 0.55
+_DOUBTED_GAIN = 0.12
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
 
@@ -127,18 +130,24 @@ def locate_document(
         probability: (h, w) float32, from `document_probability`.
         placement: how the picture was fitted into the input.
         spec: the contract's output: threshold and least confidence.
-        borders: asked where the document ends, where the map leaves doubt.
+        borders: asked where the document ends.
     """
-    plain = plain_document(image, probability, placement, spec)
+    plain = plain_document(image, probability, placement, spec, borders=borders)
     return contested_document(image, probability, placement, spec, borders=borders) if plain is None else plain
 
 
 def plain_document(
-    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec
+    image: RgbImage,
+    probability: np.ndarray,
+    placement: Placement,
+    spec: OutputSpec,
+    *,
+    borders: BorderNetwork | None = None,
 ) -> Finding | None:
-    """`locate_document` where nothing is in doubt: no region, or a four-sided one of a shape that cards show.
+    """`locate_document` where the map is clean: no region, or a four-sided one of a shape that cards show.
 
-    Arguments as there. Returns None where the region is something else.
+    Arguments as there; where the network for borders hardly sees the quad's sides, another that it sees is taken.
+    Returns None where the region is something else.
     """
     region = largest_region(probability, spec.threshold)
     if not _is_large_enough(region):
@@ -151,7 +160,14 @@ def plain_document(
     cost = refinement.shape_cost
     if cost > PLAIN_COST:
         return None
-    return _finding(refinement.quad, _signs(inside, probability, likeness, cost, refinement), spec)
+    signs = _signs(inside, probability, likeness, cost, refinement)
+    if borders is None:
+        return _finding(refinement.quad, signs, spec)
+    trial = _trial(refinement, belief)
+    bordered = _bordered(image, trial, belief, borders, _DOUBTED_GAIN, _DOUBTED_SUPPORT)
+    if bordered is not trial:
+        signs = max(signs, bordered.signs(probability, [region]), key=Signs.confidence)
+    return _finding(bordered.refinement.quad, signs, spec)
 
 
 def contested_document(
@@ -174,9 +190,7 @@ def contested_document(
     belief = Belief(probability, placement, spec.threshold)
 
     def refined(quad: np.ndarray, search_share: float) -> _Trial:
-        refinement = refine_quad(image, quad, search_share=search_share, belief=belief)
-        in_map = image_to_map(refinement.quad, probability, placement)
-        return _Trial(soft_iou(probability, in_map), in_map, refinement)
+        return _trial(refine_quad(image, quad, search_share=search_share, belief=belief), belief)
 
     best: _Trial | None = None
     regions: list[np.ndarray] = []
@@ -199,20 +213,19 @@ def contested_document(
         return Finding(None, 0.0)
     for share in () if best.is_plain() else _MORE_SEARCH_SHARES:
         best = max(best, refined(best.refinement.quad, share), key=_Trial.worth)
-    clearer = best if hurried or best.is_plain() else _clearer(image, best, belief, refined)
+    clearer = best if hurried or best.is_plain() else _clearer(image, best, belief)
     if borders is not None:
-        clearer = _bordered(image, clearer, belief, refined, borders)
+        clearer = _bordered(image, clearer, belief, borders, _BORDER_GAIN)
     signs = best.signs(probability, regions)
     if clearer is not best:  # sides that lie elsewhere make a document no less a document
         signs = max(signs, clearer.signs(probability, regions), key=Signs.confidence)
     return _finding(clearer.refinement.quad, signs, spec)
 
 
-def _clearer(image: RgbImage, best: _Trial, belief: Belief, refined: Callable[[np.ndarray, float], _Trial]) -> _Trial:
+def _clearer(image: RgbImage, best: _Trial, belief: Belief) -> _Trial:
     """The quad of clear lines that outdoes the best one by far enough, or the best one."""
     quads = quads_of_clear_lines(image, best.refinement.quad, belief, _CLEAR_WEIGHTS, _CLEAR_QUADS)
-    trials = [best, *_refined(quads, refined)]
-    clearest = max(trials, key=lambda trial: trial.worth(_CLEAR_WEIGHTS))
+    clearest = max([best, *_refined(image, quads, belief)], key=lambda trial: trial.worth(_CLEAR_WEIGHTS))
     return clearest if clearest.worth(_CLEAR_WEIGHTS) > best.worth(_CLEAR_WEIGHTS) + _CLEAR_GAIN else best
 
 
@@ -220,30 +233,41 @@ def _bordered(
     image: RgbImage,
     best: _Trial,
     belief: Belief,
-    refined: Callable[[np.ndarray, float], _Trial],
     network: BorderNetwork,
+    gain: float,
+    doubted_support: float = 1.0,
 ) -> _Trial:
-    """The quad with sides where the network sees borders that outdoes the best one, or the best one."""
+    """The quad with sides where the network sees borders that outdoes the best one by the gain, or the best one.
+
+    Others are looked for where the network's support of the best one is below the one that is doubted.
+    """
     borders = read_borders(image, best.refinement.quad, network)
-    if borders is None:
+    if borders is None or borders.support(best.refinement.quad) > doubted_support:
         return best
-    quads = quads_of_borders(borders, belief, _BORDER_WEIGHTS, _CLEAR_QUADS)
 
     def worth(trial: _Trial) -> float:
         return trial.worth(_BORDER_WEIGHTS, borders.support(trial.refinement.quad))
 
-    bordered = max([best, *_refined(quads, refined)], key=worth)
-    return bordered if worth(bordered) > worth(best) + _BORDER_GAIN else best
+    quads = quads_of_borders(borders, belief, _BORDER_WEIGHTS, _CLEAR_QUADS)
+    bordered = max([best, *_refined(image, quads, belief)], key=worth)
+    return bordered if worth(bordered) > worth(best) + gain else best
 
 
-def _refined(quads: Sequence[np.ndarray], refined: Callable[[np.ndarray, float], _Trial]) -> list[_Trial]:
+def _refined(image: RgbImage, quads: Sequence[np.ndarray], belief: Belief) -> list[_Trial]:
+    """The quads with their sides on the nearest edges; those that are no quads are left out."""
     trials = []
     for quad in quads:
         try:
-            trials.append(refined(as_quad(quad), _CLEAR_SEARCH_SHARE))
+            refinement = refine_quad(image, as_quad(quad), search_share=_CLEAR_SEARCH_SHARE, belief=belief)
         except InvalidQuadError:
             continue
+        trials.append(_trial(refinement, belief))
     return trials
+
+
+def _trial(refinement: Refinement, belief: Belief) -> _Trial:
+    in_map = image_to_map(refinement.quad, belief.probability, belief.placement)
+    return _Trial(soft_iou(belief.probability, in_map), in_map, refinement)
 
 
 @dataclass(frozen=True)

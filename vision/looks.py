@@ -42,7 +42,7 @@ def locate_closely(
         first: the network's answer to the whole picture.
         spec: the contract's output: threshold and least confidence.
         look: shows a view to the network and joins its answer to the one before.
-        borders: asked where the document ends, where the map leaves doubt.
+        borders: asked where the document ends.
         hurried: whether another frame comes at once: then the region is looked at closer, twice where need be, one quad
             is searched for in the end, and no clear lines.
 
@@ -58,13 +58,13 @@ def _answer(
 ) -> Finding:
     """The answer, however sure."""
     belief, view = first, None
-    clean = _clean(image, belief, spec)
+    clean = _clean(image, belief, spec, borders)
     for _ in range(_REGION_LOOKS_IN_A_HURRY if hurried else 1):
         last, view = view, _closer(belief) if clean is None else None
         if view is None or view == last:
             break
         belief = look(view, belief)
-        clean = _clean(image, belief, spec)
+        clean = _clean(image, belief, spec, borders)
     found = clean or contested_document(
         image, belief.probability, belief.placement, spec, hurried=hurried, borders=borders
     )
@@ -77,15 +77,15 @@ def _answer(
     if clean is None:
         other: Finding | None = locate_document(image, belief.probability, belief.placement, spec, borders=borders)
     else:
-        other = _clean(image, belief, spec)
+        other = _clean(image, belief, spec, borders)
     if other is None:
         return found
     surer = max(found, other, key=lambda finding: finding.confidence)
     return replace(surer, confidence=mean_confidence(found.confidence, other.confidence))
 
 
-def _clean(image: RgbImage, belief: Belief, spec: OutputSpec) -> Finding | None:
-    return plain_document(image, belief.probability, belief.placement, spec)
+def _clean(image: RgbImage, belief: Belief, spec: OutputSpec, borders: BorderNetwork | None) -> Finding | None:
+    return plain_document(image, belief.probability, belief.placement, spec, borders=borders)
 
 
 def _closer(belief: Belief) -> View | None:

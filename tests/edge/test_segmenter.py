@@ -173,7 +173,7 @@ def test_where_the_picture_shows_little_of_the_sides_the_surer_of_two_looks_answ
 
 
 @pytest.mark.parametrize("hurried", [False, True])
-def test_the_network_for_borders_is_loaded_and_asked_where_the_map_leaves_doubt(card_quad, monkeypatch, hurried):
+def test_the_network_for_borders_is_loaded_and_asked_of_photographs_alone(card_quad, monkeypatch, hurried):
     asked = []
 
     class Uniform:
@@ -186,11 +186,11 @@ def test_the_network_for_borders_is_loaded_and_asked_where_the_map_leaves_doubt(
     segmenter = Segmenter(Brightness(), contract, "test", RuntimeInfo("test", "0"))
     image, _ = draw_card(card_quad + np.float32([60, 150]), size_wh=(480, 640))
     segmenter(image, hurried=hurried)
-    assert asked == []
+    assert asked == [] if hurried else [(4, 16, 120, 3)]
     x, y = (card_quad + np.float32([60, 150])).astype(int).max(axis=0)
     cv2.rectangle(image, (x - 60, y - 80), (x + 60, y + 30), (240, 240, 240), -1)
     segmenter(image, hurried=hurried)
-    assert (asked == []) == hurried and set(asked) <= {(4, 16, 120, 3)}
+    assert asked == [] if hurried else len(asked) > 1 and set(asked) == {(4, 16, 120, 3)}
 
 
 def test_a_quantized_model_without_contract_says_enough_by_its_quantization(models, card_quad):
