@@ -5,26 +5,21 @@ Stands apart because device, benchmark and training read one answer in one way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from unetlite.vision.borders import BorderNetwork, read_borders
+from unetlite.vision.borders import BorderNetwork
 from unetlite.vision.candidates import (
     FOUR_SIDED,
-    SHAPE_WEIGHT,
     cost_of,
-    image_to_map,
     iou,
     map_to_image,
     mask_of,
     outlined,
     plausible,
     settled,
-    soft_iou,
 )
-from unetlite.vision.clear_lines import quads_of_borders, quads_of_clear_lines
 from unetlite.vision.confidence import Signs
 from unetlite.vision.contract import OutputSpec
 from unetlite.vision.errors import InvalidQuadError
@@ -32,8 +27,9 @@ from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region
 from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad, as_quad
-from unetlite.vision.refine import SEARCH_SHARE, Belief, Refinement, refine_quad
+from unetlite.vision.refine import SEARCH_SHARE, Belief, refine_quad
 from unetlite.vision.shape import PLAIN_COST
+from unetlite.vision.trials import Trial, bordered_by, clearer_than, signs_of, trial_of
 
 _LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4, 0.86, -0.7)  # of the way from the threshold to 0 or 1
 _SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
@@ -42,20 +38,10 @@ _SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
 _WIDE_SEARCH_SHARE = 0.16
 _MORE_SEARCH_SHARES = (0.25, 0.12, SEARCH_SHARE)
 _FAINT_AGREEMENT = 0.8  # of all sides
-_PLAIN_AGREEMENT = 0.6  # of each side: more than half of it shows an edge
-# Of the share of the sides that the picture shows, and of the shape's cost, against the IoU with the map.
-_WEIGHTS = (0.6, SHAPE_WEIGHT)
-# The same of quads of clear lines, out of thousands; and by how much they have to outdo what the map gave.
-_CLEAR_WEIGHTS = (0.8, 0.05)
-_CLEAR_GAIN = 0.03
-_CLEAR_QUADS = 4  # that are refined
-_CLEAR_SEARCH_SHARE = 0.04
-# The same of what the network for borders sees.
-_BORDER_WEIGHTS = (1.0, 0.1)
+# By how much a quad of borders has to outdo the one before. Of a clean map's, too, and the support below which one is
+# looked for at all.
 _BORDER_GAIN = 0.02
-# Of a clean map's quad: below which support others are looked for, and by how much they have to outdo it.
-_DOUBTED_SUPPORT = 0.55
-_DOUBTED_GAIN = 0.12
+_DOUBTED_GAIN, _DOUBTED_SUPPORT = 0.12, 0.55
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
 
@@ -112,7 +98,7 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
         inside = mask_of(quad, region)
         likeness = iou(inside, region)
     in_image = map_to_image(quad, probability, placement)
-    return _finding(in_image, _signs(inside, probability, likeness, cost_of(in_image, placement)), spec)
+    return _finding(in_image, signs_of(inside, probability, likeness, cost_of(in_image, placement)), spec)
 
 
 def locate_document(
@@ -160,11 +146,11 @@ def plain_document(
     cost = refinement.shape_cost
     if cost > PLAIN_COST:
         return None
-    signs = _signs(inside, probability, likeness, cost, refinement)
+    signs = signs_of(inside, probability, likeness, cost, refinement)
     if borders is None:
         return _finding(refinement.quad, signs, spec)
-    trial = _trial(refinement, belief)
-    bordered = _bordered(image, trial, belief, borders, _DOUBTED_GAIN, _DOUBTED_SUPPORT)
+    trial = trial_of(refinement, belief)
+    bordered = bordered_by(image, trial, belief, borders, _DOUBTED_GAIN, _DOUBTED_SUPPORT)
     if bordered is not trial:
         signs = max(signs, bordered.signs(probability, [region]), key=Signs.confidence)
     return _finding(bordered.refinement.quad, signs, spec)
@@ -189,10 +175,10 @@ def contested_document(
     """
     belief = Belief(probability, placement, spec.threshold)
 
-    def refined(quad: np.ndarray, search_share: float) -> _Trial:
-        return _trial(refine_quad(image, quad, search_share=search_share, belief=belief), belief)
+    def refined(quad: np.ndarray, search_share: float) -> Trial:
+        return trial_of(refine_quad(image, quad, search_share=search_share, belief=belief), belief)
 
-    best: _Trial | None = None
+    best: Trial | None = None
     regions: list[np.ndarray] = []
     tried: list[np.ndarray] = []
     for level in _levels(spec.threshold):
@@ -212,96 +198,14 @@ def contested_document(
     if best is None:
         return Finding(None, 0.0)
     for share in () if best.is_plain() else _MORE_SEARCH_SHARES:
-        best = max(best, refined(best.refinement.quad, share), key=_Trial.worth)
-    clearer = best if hurried or best.is_plain() else _clearer(image, best, belief)
+        best = max(best, refined(best.refinement.quad, share), key=Trial.worth)
+    clearer = best if hurried or best.is_plain() else clearer_than(image, best, belief)
     if borders is not None:
-        clearer = _bordered(image, clearer, belief, borders, _BORDER_GAIN)
+        clearer = bordered_by(image, clearer, belief, borders, _BORDER_GAIN)
     signs = best.signs(probability, regions)
     if clearer is not best:  # sides that lie elsewhere make a document no less a document
         signs = max(signs, clearer.signs(probability, regions), key=Signs.confidence)
     return _finding(clearer.refinement.quad, signs, spec)
-
-
-def _clearer(image: RgbImage, best: _Trial, belief: Belief) -> _Trial:
-    """The quad of clear lines that outdoes the best one by far enough, or the best one."""
-    quads = quads_of_clear_lines(image, best.refinement.quad, belief, _CLEAR_WEIGHTS, _CLEAR_QUADS)
-    clearest = max([best, *_refined(image, quads, belief)], key=lambda trial: trial.worth(_CLEAR_WEIGHTS))
-    return clearest if clearest.worth(_CLEAR_WEIGHTS) > best.worth(_CLEAR_WEIGHTS) + _CLEAR_GAIN else best
-
-
-def _bordered(
-    image: RgbImage,
-    best: _Trial,
-    belief: Belief,
-    network: BorderNetwork,
-    gain: float,
-    doubted_support: float = 1.0,
-) -> _Trial:
-    """The quad with sides where the network sees borders that outdoes the best one by the gain, or the best one.
-
-    Others are looked for where the network's support of the best one is below the one that is doubted.
-    """
-    borders = read_borders(image, best.refinement.quad, network)
-    if borders is None or borders.support(best.refinement.quad) > doubted_support:
-        return best
-
-    def worth(trial: _Trial) -> float:
-        return trial.worth(_BORDER_WEIGHTS, borders.support(trial.refinement.quad))
-
-    quads = quads_of_borders(borders, belief, _BORDER_WEIGHTS, _CLEAR_QUADS)
-    bordered = max([best, *_refined(image, quads, belief)], key=worth)
-    return bordered if worth(bordered) > worth(best) + gain else best
-
-
-def _refined(image: RgbImage, quads: Sequence[np.ndarray], belief: Belief) -> list[_Trial]:
-    """The quads with their sides on the nearest edges; those that are no quads are left out."""
-    trials = []
-    for quad in quads:
-        try:
-            refinement = refine_quad(image, as_quad(quad), search_share=_CLEAR_SEARCH_SHARE, belief=belief)
-        except InvalidQuadError:
-            continue
-        trials.append(_trial(refinement, belief))
-    return trials
-
-
-def _trial(refinement: Refinement, belief: Belief) -> _Trial:
-    in_map = image_to_map(refinement.quad, belief.probability, belief.placement)
-    return _Trial(soft_iou(belief.probability, in_map), in_map, refinement)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """A quad that was refined: its IoU with the map by probability, and where it lies in pixels of the map."""
-
-    likeness: float
-    in_map: np.ndarray
-    refinement: Refinement
-
-    def worth(self, weights: tuple[float, float] = _WEIGHTS, shown: float | None = None) -> float:
-        """What map, picture and shape together say; the weights are of what is shown of the sides, the share that
-        agrees unless given, and of the shape's cost."""
-        shown = sum(self.refinement.agreement) / 4 if shown is None else shown
-        return self.likeness + weights[0] * shown - weights[1] * self.refinement.shape_cost
-
-    def signs(self, probability: np.ndarray, regions: Sequence[np.ndarray]) -> Signs:
-        """What speaks for it, beside the regions of all levels."""
-        inside = mask_of(self.in_map, probability)
-        likeness = max(iou(inside, region) for region in regions)
-        return _signs(inside, probability, likeness, self.refinement.shape_cost, self.refinement)
-
-    def is_plain(self) -> bool:
-        """Whether the picture shows all four sides, and they make the shape of a flat card."""
-        return min(self.refinement.agreement) >= _PLAIN_AGREEMENT and self.refinement.shape_cost <= PLAIN_COST
-
-
-def _signs(
-    inside: np.ndarray, probability: np.ndarray, likeness: float, cost: float, refinement: Refinement | None = None
-) -> Signs:
-    """What speaks for a quad that holds the pixels `inside`."""
-    values = probability[inside]
-    certainty = float(np.partition(values, len(values) // 2)[len(values) // 2]) if len(values) else 0.0
-    return Signs(likeness, certainty, cost, None if refinement is None else sum(refinement.agreement) / 4)
 
 
 def _finding(quad: np.ndarray, signs: Signs, spec: OutputSpec) -> Finding:

@@ -107,3 +107,22 @@ def test_a_strip_that_map_and_picture_lost_comes_back_where_the_network_knows_it
         asked.append(plain.quad)
     found = locate_document(image, probability, placement, spec, borders=network if known else None)
     assert (quad_iou(found.quad, CARD) > 0.95) == known
+
+
+@pytest.mark.parametrize("whose", ["the card's", "the frame's"])
+def test_a_clean_map_is_doubted_where_the_network_hardly_sees_its_quad(blank: np.ndarray, whose: str) -> None:
+    """A frame is printed on the card, and the map takes it for the card's border."""
+    frame = CARD.mean(axis=0) + 0.86 * (CARD - CARD.mean(axis=0))
+    blank[quad_mask(CARD, (480, 640))] = (214, 213, 212)
+    cv2.polylines(blank, [np.rint(frame).astype(np.int32)], True, (40, 40, 40), 3)
+    probability = cv2.resize(
+        quad_mask(frame, (480, 640)).astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA
+    )
+    spec, placement = OutputSpec(min_confidence=0.0), place((640, 480), InputSpec())
+    plain = locate_document(blank, probability, placement, spec)
+    assert quad_iou(plain.quad, frame) > 0.95
+    truth = CARD if whose == "the card's" else frame
+    network = certain_of(truth, plain.quad, blank)
+    found = locate_document(blank, probability, placement, spec, borders=network)
+    assert quad_iou(found.quad, truth) > 0.95
+    assert found.confidence >= plain.confidence

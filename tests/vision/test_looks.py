@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from unetlite.vision import document
+from unetlite.vision import trials
 from unetlite.vision.confidence import mean_confidence
 from unetlite.vision.contract import InputSpec, OutputSpec
 from unetlite.vision.looks import locate_closely
@@ -109,7 +109,7 @@ def test_in_a_hurry_regions_alone_are_looked_at_and_no_lines_looked_for(
     picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(document, "quads_of_clear_lines", lambda *given: asked.append(given) or [])
+    monkeypatch.setattr(trials, "quads_of_clear_lines", lambda *given: asked.append(given) or [])
     torn = (card | beside) & ~np.roll(card, 200, axis=1)
     torn[150:230, 190:260] = False
     for hurried in (True, False):
