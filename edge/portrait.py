@@ -14,9 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from unetlite.edge.runtime import make_interpreter
-from unetlite.vision.contract import read_model
-from unetlite.vision.errors import ModelError
+from unetlite.edge.helper_network import HelperNetwork
 from unetlite.vision.image import RgbImage
 
 FACE_MODEL = Path(__file__).parent / "models" / "face_detection_short_range.tflite"
@@ -46,16 +44,8 @@ class FaceDetector:
     """MediaPipe's short-range face detector, asked for the surest face that stands upright."""
 
     def __init__(self) -> None:
-        """Load it.
-
-        Raises:
-            ModelError: the file is missing or damaged.
-            MissingExtraError: no TFLite runtime can be imported.
-        """
-        self._interpreter, _ = make_interpreter(read_model(FACE_MODEL), where=str(FACE_MODEL))
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        outputs = {int(each["shape"][-1]): each["index"] for each in self._interpreter.get_output_details()}
-        self._answers, self._odds = outputs[16], outputs[1]
+        """Load it; raises as `HelperNetwork`."""
+        self._network = HelperNetwork(FACE_MODEL)
 
     def standing(self, pixels: np.ndarray) -> float:
         """How sure it is of a face that stands upright within an eighth of a turn.
@@ -66,14 +56,10 @@ class FaceDetector:
         Returns:
             Log-odds; -inf where no face stands.
         """
-        self._interpreter.set_tensor(self._input, (pixels.astype(np.float32) / 127.5 - 1.0)[np.newaxis])
-        try:
-            self._interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{FACE_MODEL}: failed while running: {' '.join(str(error).split())[:200]}") from error
-        points = self._interpreter.get_tensor(self._answers)[0, :, _BOX:].reshape(-1, 6, 2)
+        answers = self._network((pixels.astype(np.float32) / 127.5 - 1.0)[np.newaxis])
+        points = answers[_BOX + 12][0, :, _BOX:].reshape(-1, 6, 2)
         across, down = (points[:, 3] - (points[:, 0] + points[:, 1]) / 2).T  # from between the eyes to the mouth
-        odds = self._interpreter.get_tensor(self._odds)[0, :, 0]
+        odds = answers[1][0, :, 0]
         return float(np.max(odds, initial=_NONE, where=down > np.abs(across)))
 
 
