@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unetlite.edge.runtime import make_interpreter
+from unetlite.edge.runtime import invoke, make_interpreter
 from unetlite.vision.contract import read_model
-from unetlite.vision.errors import ModelError
 
 
 class HelperNetwork:
@@ -29,8 +28,5 @@ class HelperNetwork:
     def __call__(self, tensor: np.ndarray) -> dict[int, np.ndarray]:
         """The outputs for an input, by their last dimension. Raises ModelError where a kernel refuses."""
         self._interpreter.set_tensor(self._input, tensor)
-        try:
-            self._interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{self._path}: failed while running: {' '.join(str(error).split())[:200]}") from error
+        invoke(self._interpreter, str(self._path))
         return {width: self._interpreter.get_tensor(index) for width, index in self._outputs.items()}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from unetlite.edge.model_contract import Overrides, TensorSpec, check_tensors, tflite_contract
-from unetlite.edge.runtime import RuntimeInfo, judge_model, make_interpreter
+from unetlite.edge.runtime import RuntimeInfo, invoke, judge_model, make_interpreter
 from unetlite.vision.contract import Contract, InputSpec, read_model
 from unetlite.vision.errors import ModelError
 from unetlite.vision.preprocess import Placement, to_real
@@ -67,10 +67,7 @@ class TfliteNetwork:
 
     def invoke(self) -> None:
         """Run the network. Raises ModelError where a kernel refuses."""
-        try:
-            self.interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{self._where}: failed while running: {' '.join(str(error).split())[:200]}") from error
+        invoke(self.interpreter, self._where)
 
     def answer(self) -> Answer:
         """The output of the last `invoke`. Raises ModelError where it is no probability."""

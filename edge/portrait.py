@@ -24,7 +24,6 @@ _BOX = 4  # numbers of an answer before its six points: right eye, left eye, nos
 # Log-odds from which something is a face, and by which one turn's must be surer than any other turn's: the detector
 # half knows turned faces, too. Of 1,425 drawn documents, whose faces are cartoons, one is turned wrong with these.
 _LEAST, _LEAD = 1.25, 0.5
-_NONE = -np.inf
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class FaceDetector:
         points = answers[_BOX + 12][0, :, _BOX:].reshape(-1, 6, 2)
         across, down = (points[:, 3] - (points[:, 0] + points[:, 1]) / 2).T  # from between the eyes to the mouth
         odds = answers[1][0, :, 0]
-        return float(np.max(odds, initial=_NONE, where=down > np.abs(across)))
+        return float(np.max(odds, initial=-np.inf, where=down > np.abs(across)))
 
 
 def turn_upright(crop: RgbImage, faces: FaceDetector) -> Turned:

@@ -171,6 +171,14 @@ def judge_model(content: bytes, where: str, runtime: str | None = None) -> tuple
     return interpreter_class, info
 
 
+def invoke(interpreter: Any, where: str) -> None:
+    """Run an interpreter whose input is set. Raises ModelError where a kernel refuses."""
+    try:
+        interpreter.invoke()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{where}: failed while running: {' '.join(str(error).split())[:200]}") from error
+
+
 def _construct(interpreter_class: Any, content: bytes, threads: int) -> Any:
     with warnings.catch_warnings():
         # tf.lite.Interpreter advises to move to ai-edge-litert, which is why it is the last choice here.

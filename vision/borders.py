@@ -16,14 +16,14 @@ import numpy as np
 from unetlite.vision.edges import CELLS, PIECE_PLACES, normals, profiles, visible_pieces
 from unetlite.vision.image import RgbImage
 from unetlite.vision.quad import NEXT
+from unetlite.vision.refine import LEAST_BAND_PX
 from unetlite.vision.sides import lengths
 
-BAND_SHARE = 0.25  # of the card's width, the quad's longest side: so far in and out a strip reaches
-VISIBLE_SHARE = 0.08  # a side nearer to the picture's border than the band is wide may still have lines in it
-SAMPLES = 120  # of a strip across a side: finer than the lines of lettering
+_BAND_SHARE = 0.25  # of the card's width, the quad's longest side: so far in and out a strip reaches
+_VISIBLE_SHARE = 0.08  # a side nearer to the picture's border than the band is wide may still have lines in it
+SAMPLES = 120  # of a strip across a side: finer than lines of lettering, or these run into each other
 PLACES = 60  # across a side that the network tells apart
-_PROFILES = 2  # per piece, averaged
-_LEAST_BAND_PX = 4.0
+_PROFILES = 2  # per piece
 _LEAST_CONTRAST = 6.0  # grey levels: of less, noise must not be made large
 
 _LEAST_PROBABILITY = 0.01  # of a place: what is as unlikely says no more than this
@@ -40,16 +40,22 @@ class Strips:
     """What a picture shows across the four sides of a quad.
 
     Attributes:
-        colours: (4, CELLS, SAMPLES, 3) uint8 RGB: side, piece along it, place from inside to outside.
+        rows: (4 * CELLS * profiles of a piece, SAMPLES, 3) uint8 RGB, as `edges.profiles` reads them.
         visible: (4, CELLS) bool: which pieces the picture shows.
         sides: (4, start and end, xy) float64 pixels of the picture: the quad's.
         band: pixels that the strips reach in and out.
     """
 
-    colours: np.ndarray
+    rows: np.ndarray
     visible: np.ndarray
     sides: np.ndarray
     band: float
+
+    @property
+    def colours(self) -> np.ndarray:
+        """(4, CELLS, SAMPLES, 3) uint8 RGB: side, piece along it, place from inside to outside."""
+        profiles_of = self.rows.reshape(4, CELLS, _PROFILES, SAMPLES, 3)
+        return (profiles_of.sum(axis=2, dtype=np.uint16) // _PROFILES).astype(np.uint8)
 
 
 def strips_of(image: RgbImage, quad: np.ndarray) -> Strips:
@@ -61,10 +67,9 @@ def strips_of(image: RgbImage, quad: np.ndarray) -> Strips:
     """
     sides = np.stack([quad, quad[NEXT]], axis=1).astype(np.float64)
     card_width = float(lengths(sides).max())
-    band = BAND_SHARE * card_width
-    rows = profiles(image, sides, band, SAMPLES, _PROFILES).reshape(4, CELLS, _PROFILES, SAMPLES, 3)
-    colours = (rows.sum(axis=2, dtype=np.uint16) // _PROFILES).astype(np.uint8)
-    return Strips(colours, visible_pieces(image, sides, VISIBLE_SHARE * card_width), sides, band)
+    band = _BAND_SHARE * card_width
+    rows = profiles(image, sides, band, SAMPLES, _PROFILES)
+    return Strips(rows, visible_pieces(image, sides, _VISIBLE_SHARE * card_width), sides, band)
 
 
 def as_input(colours: np.ndarray) -> np.ndarray:
@@ -125,7 +130,7 @@ def read_borders(image: RgbImage, quad: np.ndarray, network: BorderNetwork) -> B
     Arguments as for `strips_of`.
     """
     strips = strips_of(np.ascontiguousarray(image), quad)
-    if strips.band < _LEAST_BAND_PX:
+    if strips.band < LEAST_BAND_PX:
         return None
     probability = network(as_input(strips.colours))[..., :PLACES]
     rows = np.ascontiguousarray(probability).reshape(4 * CELLS, PLACES)

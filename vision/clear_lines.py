@@ -9,24 +9,19 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from unetlite.vision.borders import Borders
+from unetlite.vision.borders import Borders, strips_of
 from unetlite.vision.candidates import image_to_map, soft_ious
-from unetlite.vision.edges import edge_evidence, line_offsets, line_votes, normals, profiles, visible_pieces
+from unetlite.vision.edges import edge_evidence, line_offsets, line_votes, normals
 from unetlite.vision.image import RgbImage
-from unetlite.vision.quad import NEXT, Quad
+from unetlite.vision.quad import Quad
 from unetlite.vision.refine import LEAST_BAND_PX, LEAST_WINDOW_PX, WINDOW_SHARE, Belief
 from unetlite.vision.shape import shape_cost
 from unetlite.vision.sides import convex_fours, lengths
 
-# Shares below are of the card's width, the quad's longest side.
-_BAND_SHARE = 0.25
-_VISIBLE_SHARE = 0.08  # a side nearer to the picture's border than the band is wide may still have lines in it
-_SAMPLES = 120  # per profile: finer than the window, or the lines of lettering run into each other
-_PROFILES = 2  # per piece
 _APART = np.ones((9, 9), np.uint8)  # places of the table at either end: of lines within it the clearest stands for all
 _LINES = 6  # per side, beside the given one
 _WEIGHED = 96  # quads whose map is asked
-_SAME_SHARE = 0.012
+_SAME_SHARE = 0.012  # of the card's width, the quad's longest side
 
 
 def quads_of_clear_lines(
@@ -46,15 +41,13 @@ def quads_of_clear_lines(
         At most so many, (4, 2) float64 pixels of the picture each; the given one may be among them. None where it is
         so small that no line could lie beside it.
     """
-    image = np.ascontiguousarray(image)
-    given = np.stack([quad, quad[NEXT]], axis=1).astype(np.float64)
-    card_width = float(lengths(given).max())
-    band, window = _BAND_SHARE * card_width, max(WINDOW_SHARE * card_width, LEAST_WINDOW_PX)
-    if band < LEAST_BAND_PX:
+    strips = strips_of(np.ascontiguousarray(image), quad)
+    if strips.band < LEAST_BAND_PX:
         return []
-    visible = visible_pieces(image, given, _VISIBLE_SHARE * card_width)
-    evidence, _, places = edge_evidence(profiles(image, given, band, _SAMPLES, _PROFILES), visible, band, window)
-    return _ranked(line_votes(evidence, visible), line_offsets(places), given, belief, weights, most)
+    window = max(WINDOW_SHARE * float(lengths(strips.sides).max()), LEAST_WINDOW_PX)
+    evidence, _, places = edge_evidence(strips.rows, strips.visible, strips.band, window)
+    votes = line_votes(evidence, strips.visible)
+    return _ranked(votes, line_offsets(places), strips.sides, belief, weights, most)
 
 
 def quads_of_borders(
