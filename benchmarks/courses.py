@@ -91,9 +91,9 @@ def main(folder: Path, borders: Path, docs: Path) -> None:
         ],
         data="",
         command="benchmarks/courses.py",
-        note=f"{record['date']}, {record['machine']}; {record['sides']} sides of {record['pictures']} drawn pictures, "
-        f"{record['parameters']} parameters, {record['seconds'] / 60:.0f} minutes; other work ran on the machine at "
-        f"the same time. Written by `benchmarks/courses.py` (training-borders.json).",
+        note=f"{record['date']}, {record['machine']}; the rims of {record['quads']} quads of {record['pictures']} "
+        f"drawn pictures, {record['parameters']} parameters, {record['seconds'] / 60:.0f} minutes; other work "
+        f"ran on the machine at the same time. Written by `benchmarks/courses.py` (training-borders.json).",
     )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from unetlite.edge.helper_network import HelperNetwork
-from unetlite.vision.borders import PLACES
+from unetlite.vision.borders import PLACES, SAMPLES
+from unetlite.vision.edges import CELLS
 
 BORDER_MODEL = Path(__file__).parent / "models" / "borders.tflite"
 
@@ -24,4 +25,6 @@ class TfliteBorders:
 
     def __call__(self, strips: np.ndarray) -> np.ndarray:
         """Answer (4, CELLS, SAMPLES, 3) float32 with (4, CELLS, PLACES + 1) float32. Raises ModelError."""
-        return self._network(strips)[PLACES + 1]
+        logits = self._network(strips.reshape(1, 4 * CELLS, SAMPLES, 3))[PLACES + 1].reshape(4, CELLS, PLACES + 1)
+        shares = np.exp(logits - logits.max(axis=2, keepdims=True))
+        return shares / shares.sum(axis=2, keepdims=True)

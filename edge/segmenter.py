@@ -124,7 +124,7 @@ class Segmenter:
         Raises:
             ModelError: the network answers with something other than probabilities.
         """
-        _ = hurried or self._borders  # loaded before the clock starts
+        _ = self._borders  # loaded before the clock starts
         begin = time.perf_counter()
         pixels, placement = preprocess(image, self.contract.input)
         self.network.feed(pixels)
@@ -167,12 +167,11 @@ class Segmenter:
             return Belief(fuse(before.probability, before.placement, seen, closer), closer, output.threshold)
 
         belief = Belief(probability, placement, output.threshold)
-        borders = None if hurried else self._borders
-        return locate_closely(image, belief, output, look, borders=borders, hurried=hurried)
+        return locate_closely(image, belief, output, look, self._borders, hurried=hurried)
 
     @cached_property
     def _borders(self) -> TfliteBorders:
-        return TfliteBorders()  # when the first photograph comes: live capture does without
+        return TfliteBorders()
 
 
 def load_segmenter(

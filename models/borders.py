@@ -12,6 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
@@ -31,11 +32,12 @@ from unetlite.vision.image import read_image
 from unetlite.vision.quad import NEXT, as_quad
 from unetlite.vision.sides import lengths, meetings, shifted
 
-QUADS = 4  # per picture
-FAR_SHARE, FAR, NEAR = 0.4, 0.18, 0.02  # of the sides how many lie far off, and how far, in shares of the card's width
-WIDTH = 16  # channels
-BATCH, RATE, RISE_STEPS = 128, 0.003, 100
+QUADS = 6  # per picture
+FAR_SHARE, FAR, NEAR = 0.4, 0.22, 0.02  # of the sides how many lie far off, and how far, in shares of the card's width
+WIDTHS = (16, 32, 64)  # channels, from the finest level to the coarsest
+BATCH, RATE, RISE_STEPS = 32, 0.002, 200  # quads
 HELD_BACK = 500  # pictures, for validation
+CALIBRATION = 400  # quads that show int8 its ranges
 _RECORDED = ("generator", "seed", "negatives", "backgrounds", "faces")
 
 
@@ -50,8 +52,8 @@ def moved(quad: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
 
 
 def strips_of_picture(truth_path: Path, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Of one drawn picture (N, CELLS, SAMPLES, 3) uint8, and (N, CELLS) where the document ends, in bands; NaN where
-    a piece is not to be learned from."""
+    """Of one drawn picture (N, 4, CELLS, SAMPLES, 3) uint8, and (N, 4, CELLS) where the document ends, in bands; NaN
+    where a piece is not to be learned from."""
     truth = read_json(truth_path)
     if truth["quad"] is None:
         return None
@@ -69,7 +71,7 @@ def strips_of_picture(truth_path: Path, seed: int) -> tuple[np.ndarray, np.ndarr
         # Beyond the strips, or nowhere across them, the document ends in none of the places.
         off = np.nan_to_num(crossings(strips, quad) / strips.band, nan=9.0)
         places.append(np.where(strips.visible, off, np.nan))
-    return (np.concatenate(colours), np.concatenate(places).astype(np.float32)) if colours else None
+    return (np.stack(colours), np.stack(places).astype(np.float32)) if colours else None
 
 
 def read_strips(drawn: Path) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -84,7 +86,7 @@ def read_strips(drawn: Path) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def targets(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, CELLS, PLACES + 1) float32, the share of each place and of none; and (N, CELLS), what a piece counts."""
+    """Of places (N, P) the share of each and of none, (N, P, PLACES + 1) float32; and (N, P), what a piece counts."""
     middles = (2 * np.arange(PLACES) + 0.5) * (2.0 / (SAMPLES - 1)) - 1.0
     off = (np.nan_to_num(places, nan=9.0)[..., None] - middles) * ((SAMPLES - 1) / 4)  # in places
     shares = np.exp(-0.5 * off * off) * (np.abs(off).min(axis=2, keepdims=True) < 1.0)
@@ -93,42 +95,89 @@ def targets(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return shares.astype(np.float32), np.isfinite(places).astype(np.float32)
 
 
-def build() -> Any:
-    """The network: convolutions along and across a side's strips, twice as coarse across."""
+def build(precision: str = "float32") -> Any:
+    """The network: a U-Net on the rim of a quad, its four sides' strips one below the other as one runs around it, to
+    the logits of each piece's places and of none. Print, paper and table of one side are known from the others.
+
+    Args:
+        precision: Keras's name of the arithmetic of its layers; the weights are float32.
+    """
     import keras
     from keras import layers
 
-    strips = keras.Input((CELLS, SAMPLES, 3))
-    x = layers.Conv2D(WIDTH, (1, 8), strides=(1, 2), padding="same", activation="relu")(strips)
-    for kernel, apart in (((3, 5), 1), ((3, 5), 2), ((3, 5), 4), ((5, 3), 1)):
-        y = layers.Conv2D(WIDTH, kernel, dilation_rate=(1, apart), padding="same", activation="relu")(x)
-        x = layers.Add()([x, y])
-    places = layers.Reshape((CELLS, PLACES))(layers.Conv2D(1, 1)(x))
-    none = layers.Reshape((CELLS, 1))(layers.Conv2D(1, 1)(layers.AveragePooling2D((1, PLACES))(x)))
-    return keras.Model(strips, layers.Softmax()(layers.Concatenate()([places, none])))
+    def convolved(x: Any, width: int, kernel: tuple[int, int], strides: int | tuple[int, int] = 1) -> Any:
+        layer = layers.Conv2D(width, kernel, strides, padding="same", activation="relu", dtype=precision)
+        return layer(x)
+
+    def mixed(x: Any, width: int) -> Any:
+        return layers.Conv2D(width, 1, dtype=precision)(x)
+
+    def refined(x: Any, width: int, times: int = 1) -> Any:
+        for _ in range(times):
+            x = layers.Add(dtype=precision)([x, convolved(x, width, (3, 5))])
+        return x
+
+    def joined(x: Any, coarser: Any, width: int) -> Any:
+        wide = layers.UpSampling2D(2, interpolation="bilinear", dtype=precision)(mixed(coarser, width))
+        return layers.Add(dtype=precision)([x, wide])
+
+    fine, middle, coarse = WIDTHS
+    rim = keras.Input((4 * CELLS, SAMPLES, 3))
+    x = refined(convolved(rim, fine, (3, 8), (1, 2)), fine)
+    y = refined(convolved(x, middle, (2, 4), 2), middle, 2)
+    z = refined(convolved(y, coarse, (2, 4), 2), coarse, 2)
+    whole = layers.GlobalAveragePooling2D(keepdims=True, dtype=precision)(z)
+    z = layers.Add(dtype=precision)([z, mixed(convolved(whole, coarse, (1, 1)), coarse)])
+    y = refined(joined(y, refined(z, coarse), middle), middle)
+    x = refined(joined(x, y, fine), fine, 2)
+    places = layers.Reshape((4 * CELLS, PLACES), dtype=precision)(mixed(x, 1))
+    mean = layers.AveragePooling2D((1, PLACES), dtype=precision)(x)
+    none = layers.Reshape((4 * CELLS, 1), dtype=precision)(mixed(mean, 1))
+    return keras.Model(rim, layers.Concatenate(dtype="float32")([places, none]))
+
+
+def as_rims(colours: np.ndarray) -> np.ndarray:
+    """Strips (N, 4, CELLS, SAMPLES, 3) uint8 as the network's input: (N, 4 * CELLS, SAMPLES, 3) float32."""
+    return as_input(colours).reshape(-1, 4 * CELLS, SAMPLES, 3)
 
 
 def batches(colours: np.ndarray, places: np.ndarray, rng: np.random.Generator) -> Any:
-    """Batches without end, of strips mirrored along their side, in other colours, of more and of less contrast."""
+    """Batches without end, of rims that begin with any side and run either way, in other colours and contrasts."""
     while True:
         order = rng.permutation(len(colours))
         for at in range(0, len(order) - BATCH + 1, BATCH):
             chosen = np.sort(order[at : at + BATCH])
-            x, y = colours[chosen][..., rng.permutation(3)], places[chosen]
+            first = int(rng.integers(4))
+            x = np.roll(colours[chosen], first, axis=1)[..., rng.permutation(3)]
+            y = np.roll(places[chosen], first, axis=1)
             if rng.random() < 0.5:
-                x, y = x[:, ::-1], y[:, ::-1]
-            yield as_input(x) * np.float32(np.exp(rng.normal(0.0, 0.15))), *targets(y)
+                x, y = x[:, ::-1, ::-1], y[:, ::-1, ::-1]
+            contrast = np.float32(np.exp(rng.normal(0.0, 0.15)))
+            yield as_rims(x) * contrast, *targets(y.reshape(len(y), -1))
+
+
+def converted(network: Any, rims: np.ndarray) -> bytes:
+    """The `.tflite` for one quad: int8, its input and output float32; calibrated with rims (N, ...) as it is fed."""
+    import keras
+    import tensorflow as tf
+
+    one = keras.Input(batch_shape=(1, 4 * CELLS, SAMPLES, 3))
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(one, network(one)))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([rim[None]] for rim in rims)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")  # they stay float32
+        return bytes(converter.convert())
 
 
 @click.command(cls=Command)
 @click.argument("drawn", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), required=True)
-@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=11, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 def main(drawn: Path, folder: Path, epochs: int, seed: int) -> None:
     """Learn from the pictures in DRAWN."""
     import keras
-    import tensorflow as tf
 
     keras.utils.set_random_seed(seed)
     pictures = read_strips(drawn)
@@ -137,13 +186,14 @@ def main(drawn: Path, folder: Path, epochs: int, seed: int) -> None:
         raise DatasetError(f"{drawn}: expected more than {HELD_BACK} pictures with a document, got {len(pictures)}")
     colours, places = (np.concatenate(each) for each in zip(*known, strict=True))
     steps = len(colours) // BATCH
-    click.echo(f"{len(colours)} sides of {len(known)} pictures, {steps} steps an epoch")
-    model = build()
+    click.echo(f"{len(colours)} quads of {len(known)} pictures, {steps} steps an epoch")
+    model = build("mixed_bfloat16")
     rise = min(RISE_STEPS, epochs * steps // 4)
     fall = keras.optimizers.schedules.CosineDecay(
         RATE / 100, epochs * steps - rise, warmup_target=RATE, warmup_steps=rise
     )
-    model.compile(keras.optimizers.AdamW(fall), "categorical_crossentropy", weighted_metrics=[])
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.AdamW(fall, clipnorm=1.0), loss, weighted_metrics=[])
     x, y = (np.concatenate(each) for each in zip(*held_back, strict=True))
     began = time.perf_counter()
     fitted = model.fit(
@@ -151,7 +201,7 @@ def main(drawn: Path, folder: Path, epochs: int, seed: int) -> None:
         epochs=epochs,
         steps_per_epoch=steps,
         shuffle=False,  # the batches are
-        validation_data=(as_input(x), *targets(y)),
+        validation_data=(as_rims(x), *targets(y.reshape(len(y), -1))),
         verbose=2,
     )
     seconds = time.perf_counter() - began
@@ -160,18 +210,15 @@ def main(drawn: Path, folder: Path, epochs: int, seed: int) -> None:
     learned.set_weights(model.get_weights())
     with atomic_path(folder / "borders.keras") as temporary:
         learned.save(temporary)
-    four = keras.Input(batch_shape=(4, CELLS, SAMPLES, 3))  # a quad's sides
-    converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(four, learned(four)))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]  # of the weights: half the file
-    write_bytes(folder / "borders.tflite", converter.convert())
+    calibration = np.random.default_rng(seed).choice(len(colours), min(CALIBRATION, len(colours)), replace=False)
+    write_bytes(folder / "borders.tflite", converted(learned, as_rims(colours[np.sort(calibration)])))
     record = read_json(drawn / "synthesis.json")
     write_json(
         folder / "borders.training.json",
         {
             "data": {key: record[key] for key in _RECORDED if key in record},
             "pictures": len(known),
-            "sides": len(colours),
+            "quads": len(colours),
             "settings": {"epochs": epochs, "batch": BATCH, "rate": RATE, "seed": seed},
             "course": [
                 {"epoch": 1 + number, "loss": loss, "validation_loss": other}

@@ -30,7 +30,7 @@ _LEAST_PROBABILITY = 0.01  # of a place: what is as unlikely says no more than t
 _LOG_LEAST = math.log(_LEAST_PROBABILITY)
 _LEAST_COSINE = 0.3  # of a side's angle to the given one, to be read in the same strips
 
-# Strips of the four sides, (4, CELLS, SAMPLES, 3) float32 from `as_input`, to the probability of each place, and of
+# Strips of a quad's sides, (4, CELLS, SAMPLES, 3) float32 from `as_input`, to the probability of each place, and of
 # none of them, in each piece: (4, CELLS, PLACES + 1) float32, sum 1.
 BorderNetwork = Callable[[np.ndarray], np.ndarray]
 
@@ -73,14 +73,14 @@ def strips_of(image: RgbImage, quad: np.ndarray) -> Strips:
 
 
 def as_input(colours: np.ndarray) -> np.ndarray:
-    """What the network is fed: (N, CELLS, SAMPLES, 3) float32, of each side without its mean colour and contrast.
+    """What the network is fed: (N, 4, CELLS, SAMPLES, 3) float32, of each quad without its mean colour and contrast.
 
     Args:
-        colours: (N, CELLS, SAMPLES, 3) uint8 RGB.
+        colours: (N, 4, CELLS, SAMPLES, 3) uint8 RGB, the strips of quads.
     """
     values = colours.astype(np.float32)
-    mean = values.mean(axis=(1, 2), keepdims=True)
-    return (values - mean) / (values.std(axis=(1, 2, 3), keepdims=True) + _LEAST_CONTRAST)
+    mean = values.mean(axis=(1, 2, 3), keepdims=True)
+    return (values - mean) / (values.std(axis=(1, 2, 3, 4), keepdims=True) + _LEAST_CONTRAST)
 
 
 def crossings(strips: Strips, quad: np.ndarray) -> np.ndarray:
@@ -132,7 +132,7 @@ def read_borders(image: RgbImage, quad: np.ndarray, network: BorderNetwork) -> B
     strips = strips_of(np.ascontiguousarray(image), quad)
     if strips.band < LEAST_BAND_PX:
         return None
-    probability = network(as_input(strips.colours))[..., :PLACES]
+    probability = network(as_input(strips.colours[None])[0])[..., :PLACES]
     rows = np.ascontiguousarray(probability).reshape(4 * CELLS, PLACES)
     # Place k of the network lies between the samples 2 k and 2 k + 1.
     finer = cv2.resize(rows, (SAMPLES, 4 * CELLS), interpolation=cv2.INTER_LINEAR)

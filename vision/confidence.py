@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 
 # Of likeness (logarithm), certainty (log-odds), shape cost and agreement: benchmarks/confidence.py on drawn pictures
-# with a document and without, of single answers. The constant is higher by 0.35: more documents with unsure maps are
+# with a document and without, of single answers. The constant is higher by 0.85: more documents with unsure maps are
 # found, for a few more of those pictures without one that pass.
-_WEIGHTS = (19.2, 2.91, -0.89, 2.27, -6.95)
+_WEIGHTS = (19.2, 2.91, -0.89, 2.27, -6.45)
 _SURE = 0.97  # a network may be as sure of anything: what is surer says no more
 _LEAST_PROBABILITY = 1.0 / 256.0  # a level of a uint8 answer: its log-odds stay finite
 _LEAST_CONFIDENCE = 1e-9  # of a document, or of none: two answers have a mean whatever they are

@@ -12,6 +12,7 @@ import numpy as np
 from unetlite.vision.borders import BorderNetwork
 from unetlite.vision.candidates import (
     FOUR_SIDED,
+    SHAPE_WEIGHT,
     cost_of,
     iou,
     map_to_image,
@@ -19,6 +20,7 @@ from unetlite.vision.candidates import (
     outlined,
     plausible,
     settled,
+    soft_iou,
 )
 from unetlite.vision.confidence import Signs
 from unetlite.vision.contract import OutputSpec
@@ -27,21 +29,19 @@ from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region
 from unetlite.vision.preprocess import Placement
 from unetlite.vision.quad import Quad, as_quad
-from unetlite.vision.refine import SEARCH_SHARE, Belief, refine_quad
+from unetlite.vision.refine import Belief, refine_quad
 from unetlite.vision.shape import PLAIN_COST
-from unetlite.vision.trials import Trial, bordered_by, clearer_than, signs_of, trial_of
+from unetlite.vision.trials import Trial, bordered_by, signs_of, trial_of
 
 _LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4, 0.86, -0.7)  # of the way from the threshold to 0 or 1
+_LEVELS_IN_A_HURRY = 2
 _SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
-# Of the card's width. The first for the quads of a map that is off; the others, one after the other, for the best of
-# them where it is not plain: one side may be far off, and then the others are a little.
-_WIDE_SEARCH_SHARE = 0.16
-_MORE_SEARCH_SHARES = (0.25, 0.12, SEARCH_SHARE)
-_FAINT_AGREEMENT = 0.8  # of all sides
-# By how much a quad of borders has to outdo the one before. Of a clean map's, too, and the support below which one is
-# looked for at all.
-_BORDER_GAIN = 0.02
-_DOUBTED_GAIN, _DOUBTED_SUPPORT = 0.12, 0.55
+# How many quads of an unclear map the network for borders is asked about, how often about each, and from which support
+# on no other is tried.
+_STARTS, _STARTS_IN_A_HURRY = 6, 2
+_TIMES, _TIMES_IN_A_HURRY = 2, 1
+_SUPPORTED, _SUPPORTED_IN_A_HURRY = 0.77, 0.65
+_DOUBTED_SUPPORT = 0.66
 MIN_AREA_SHARE = 0.005  # of the map: a smaller region has too few pixels for four sides
 
 
@@ -53,16 +53,19 @@ class Finding:
         quad: (4, 2) float32 pixels of the picture, clockwise from the top-left; None where there is no document.
         confidence: 0..1, also of what was not taken for a document.
         signs: what the confidence comes of; None where nothing was looked at.
+        support: 0..1, how much of the sides the network for borders takes for the document's; None where it was not
+            asked.
     """
 
     quad: Quad | None
     confidence: float
     signs: Signs | None = None
+    support: float | None = None
 
     @property
-    def is_faint(self) -> bool:
-        """Whether the picture shows so little of the sides that a closer look may find better ones."""
-        return self.signs is not None and self.signs.agreement is not None and self.signs.agreement < _FAINT_AGREEMENT
+    def is_doubtful(self) -> bool:
+        """Whether the network for borders sees so little of the sides that a closer look may find better ones."""
+        return self.support is not None and self.support < _DOUBTED_SUPPORT
 
 
 def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:
@@ -102,14 +105,9 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
 
 
 def locate_document(
-    image: RgbImage,
-    probability: np.ndarray,
-    placement: Placement,
-    spec: OutputSpec,
-    *,
-    borders: BorderNetwork | None = None,
+    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec, borders: BorderNetwork
 ) -> Finding:
-    """Find the one document that a probability map shows best, with its sides on the edges of the picture.
+    """Find the one document that a probability map shows best, with its sides where the picture shows them.
 
     Args:
         image: (H, W, 3) uint8, RGB, the picture.
@@ -118,21 +116,16 @@ def locate_document(
         spec: the contract's output: threshold and least confidence.
         borders: asked where the document ends.
     """
-    plain = plain_document(image, probability, placement, spec, borders=borders)
-    return contested_document(image, probability, placement, spec, borders=borders) if plain is None else plain
+    plain = plain_document(image, probability, placement, spec, borders)
+    return contested_document(image, probability, placement, spec, borders) if plain is None else plain
 
 
 def plain_document(
-    image: RgbImage,
-    probability: np.ndarray,
-    placement: Placement,
-    spec: OutputSpec,
-    *,
-    borders: BorderNetwork | None = None,
+    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec, borders: BorderNetwork | None
 ) -> Finding | None:
     """`locate_document` where the map is clean: no region, or a four-sided one of a shape that cards show.
 
-    Arguments as there; where the network for borders hardly sees the quad's sides, another that it sees is taken.
+    Arguments as there; without a network for borders the sides lie on the edges nearest to the map's.
     Returns None where the region is something else.
     """
     region = largest_region(probability, spec.threshold)
@@ -149,11 +142,9 @@ def plain_document(
     signs = signs_of(inside, probability, likeness, cost, refinement)
     if borders is None:
         return _finding(refinement.quad, signs, spec)
-    trial = trial_of(refinement, belief)
-    bordered = bordered_by(image, trial, belief, borders, _DOUBTED_GAIN, _DOUBTED_SUPPORT)
-    if bordered is not trial:
-        signs = max(signs, bordered.signs(probability, [region]), key=Signs.confidence)
-    return _finding(bordered.refinement.quad, signs, spec)
+    trial = bordered_by(image, trial_of(refinement, belief), belief, borders, _TIMES)
+    signs = max(signs, trial.signs(probability, [region]), key=Signs.confidence)
+    return _finding(trial.refinement.quad, signs, spec, trial.support)
 
 
 def contested_document(
@@ -161,60 +152,59 @@ def contested_document(
     probability: np.ndarray,
     placement: Placement,
     spec: OutputSpec,
+    borders: BorderNetwork,
     *,
     hurried: bool = False,
-    borders: BorderNetwork | None = None,
 ) -> Finding:
     """`locate_document` where the region is not four-sided, or has a shape that flat cards seldom show to a camera.
 
     The regions of several levels, in which an object or print beside the card may be parted from it, give quads of
-    their own; each is refined, until the picture shows all four sides of a plain one. Where it does for none, the best
-    is refined again, from further away and then from near. That one is taken that map, picture and shape together
-    speak for; unless four clear lines of the picture, further off, outdo it by far; `hurried` leaves those
-    out. Last, a network that knows documents' borders may know better. Other arguments as there.
+    their own. The network for borders is asked about each, those that map and shape speak for first, until it sees
+    enough of the sides of one; `hurried` tries fewer. That one is taken that map, network and shape together speak for.
+    Other arguments as there.
     """
     belief = Belief(probability, placement, spec.threshold)
-
-    def refined(quad: np.ndarray, search_share: float) -> Trial:
-        return trial_of(refine_quad(image, quad, search_share=search_share, belief=belief), belief)
-
-    best: Trial | None = None
     regions: list[np.ndarray] = []
-    tried: list[np.ndarray] = []
-    for level in _levels(spec.threshold):
+    starts: list[np.ndarray] = []
+    for level in _levels(spec.threshold)[: _LEVELS_IN_A_HURRY if hurried else None]:
         region = largest_region(probability, level)
         if not _is_large_enough(region):
             continue
         regions.append(region)
         candidate = plausible(probability, region, level, placement)
-        if candidate is None or any(_is_same(candidate, other) for other in tried):
-            continue
-        tried.append(candidate)
-        trial = refined(map_to_image(candidate, probability, placement), _WIDE_SEARCH_SHARE)
-        if best is None or trial.worth() > best.worth():
-            best = trial
-        if trial.is_plain():
-            break  # other levels would only cost time
-    if best is None:
+        if candidate is not None and not any(_is_same(candidate, other) for other in starts):
+            starts.append(candidate)
+    if not starts:
         return Finding(None, 0.0)
-    for share in () if best.is_plain() else _MORE_SEARCH_SHARES:
-        best = max(best, refined(best.refinement.quad, share), key=Trial.worth)
-    clearer = best if hurried or best.is_plain() else clearer_than(image, best, belief)
-    if borders is not None:
-        clearer = bordered_by(image, clearer, belief, borders, _BORDER_GAIN)
-    signs = best.signs(probability, regions)
-    if clearer is not best:  # sides that lie elsewhere make a document no less a document
-        signs = max(signs, clearer.signs(probability, regions), key=Signs.confidence)
-    return _finding(clearer.refinement.quad, signs, spec)
+    most, times, enough = (
+        (_STARTS_IN_A_HURRY, _TIMES_IN_A_HURRY, _SUPPORTED_IN_A_HURRY) if hurried else (_STARTS, _TIMES, _SUPPORTED)
+    )
+    ways: list[tuple[Trial, Trial]] = []  # before the network was asked, and after
+    for start in sorted(starts, key=lambda quad: _merit(quad, belief), reverse=True)[:most]:
+        before = trial_of(refine_quad(image, map_to_image(start, probability, placement), belief=belief), belief)
+        after = bordered_by(image, before, belief, borders, times)
+        ways.append((before, after))
+        if after.support is not None and after.support >= enough:
+            break
+    before, best = max(ways, key=lambda way: way[1].worth())
+    # Sides that lie elsewhere make a document no less a document.
+    signs = max((trial.signs(probability, regions) for trial in (before, best)), key=Signs.confidence)
+    return _finding(best.refinement.quad, signs, spec, best.support)
 
 
-def _finding(quad: np.ndarray, signs: Signs, spec: OutputSpec) -> Finding:
+def _merit(quad: np.ndarray, belief: Belief) -> float:
+    """What map and shape say of a quad in pixels of the map."""
+    cost = cost_of(map_to_image(quad, belief.probability, belief.placement), belief.placement)
+    return soft_iou(belief.probability, quad) - SHAPE_WEIGHT * cost
+
+
+def _finding(quad: np.ndarray, signs: Signs, spec: OutputSpec, support: float | None = None) -> Finding:
     try:
         found = as_quad(quad)
     except InvalidQuadError:
         return Finding(None, 0.0)
     confidence = signs.confidence()
-    return Finding(found if confidence >= spec.min_confidence else None, confidence, signs)
+    return Finding(found if confidence >= spec.min_confidence else None, confidence, signs, support)
 
 
 def _levels(threshold: float) -> list[float]:

@@ -26,16 +26,16 @@ def locate_closely(
     first: Belief,
     spec: OutputSpec,
     look: Look,
+    borders: BorderNetwork,
     *,
-    borders: BorderNetwork | None = None,
     hurried: bool = False,
 ) -> Finding:
     """Find the document in a picture that a network has answered, with up to two closer looks in doubt.
 
-    A clean map is believed; where the picture shows little of the sides that it gives, one closer look is taken. Of a
-    map that is not clean the region is looked at closer, and where that leaves doubt as well the quad that map,
-    picture and shape then speak for. The surer of two answers counts, as sure as both are in the mean of their odds:
-    the surer one alone would find documents in pictures that have none.
+    Where the map is not clean its region is looked at closer. Then the network for borders is asked; where it sees too
+    little of the sides, one closer look is taken at the quad. Of the answers before and after that it speaks for one,
+    and that is as sure as both are in the mean of their odds: the surer one alone would find documents in pictures
+    that have none.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -43,49 +43,43 @@ def locate_closely(
         spec: the contract's output: threshold and least confidence.
         look: shows a view to the network and joins its answer to the one before.
         borders: asked where the document ends.
-        hurried: whether another frame comes at once: then the region is looked at closer, twice where need be, one quad
-            is searched for in the end, and no clear lines.
+        hurried: whether another frame comes at once: then a clean map is believed, another one's region looked at
+            closer, twice where need be, and fewer quads of it are tried.
 
     Raises:
-        ModelError: by `look`, where the network answers with something other than probabilities.
+        ModelError: by `look` and `borders`, where a network does not answer.
     """
     found = _answer(image, first, replace(spec, min_confidence=0.0), look, borders, hurried)
     return found if found.confidence >= spec.min_confidence else replace(found, quad=None)
 
 
 def _answer(
-    image: RgbImage, first: Belief, spec: OutputSpec, look: Look, borders: BorderNetwork | None, hurried: bool
+    image: RgbImage, first: Belief, spec: OutputSpec, look: Look, borders: BorderNetwork, hurried: bool
 ) -> Finding:
     """The answer, however sure."""
+
+    def clean(belief: Belief) -> Finding | None:
+        return plain_document(image, belief.probability, belief.placement, spec, None if hurried else borders)
+
     belief, view = first, None
-    clean = _clean(image, belief, spec, borders)
+    found = clean(belief)
     for _ in range(_REGION_LOOKS_IN_A_HURRY if hurried else 1):
-        last, view = view, _closer(belief) if clean is None else None
+        last, view = view, _closer(belief) if found is None else None
         if view is None or view == last:
             break
         belief = look(view, belief)
-        clean = _clean(image, belief, spec, borders)
-    found = clean or contested_document(
-        image, belief.probability, belief.placement, spec, hurried=hurried, borders=borders
-    )
-    if hurried or found.quad is None or not (clean is None or clean.is_faint):
+        found = clean(belief)
+    if found is None:
+        found = contested_document(image, belief.probability, belief.placement, spec, borders, hurried=hurried)
+    if hurried or found.quad is None or not found.is_doubtful:
         return found
-    closer = view_of_quad(found.quad, belief.placement) if clean is None else _closer(belief)
+    closer = view_of_quad(found.quad, belief.placement)
     if closer is None or closer == view:
         return found
     belief = look(closer, belief)
-    if clean is None:
-        other: Finding | None = locate_document(image, belief.probability, belief.placement, spec, borders=borders)
-    else:
-        other = _clean(image, belief, spec, borders)
-    if other is None:
-        return found
-    surer = max(found, other, key=lambda finding: finding.confidence)
-    return replace(surer, confidence=mean_confidence(found.confidence, other.confidence))
-
-
-def _clean(image: RgbImage, belief: Belief, spec: OutputSpec, borders: BorderNetwork | None) -> Finding | None:
-    return plain_document(image, belief.probability, belief.placement, spec, borders=borders)
+    other = locate_document(image, belief.probability, belief.placement, spec, borders)
+    better = max(found, other, key=lambda finding: finding.support or 0.0)
+    return replace(better, confidence=mean_confidence(found.confidence, other.confidence))
 
 
 def _closer(belief: Belief) -> View | None:

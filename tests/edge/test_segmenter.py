@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from border_networks import seeing_nothing, sure_of_what_it_is_shown
 from drawn import draw_card
 
 from unetlite.edge.network import Answer
@@ -156,24 +157,31 @@ class Forgetful(Brightness):
         return Answer(values if self.looks == 1 else 0.5 + (values - 0.5) * np.float32(self._certainty), None)
 
 
-@pytest.mark.parametrize("certainty", [1.0, 0.2])
-def test_where_the_picture_shows_little_of_the_sides_the_surer_of_two_looks_answers(certainty: float) -> None:
+@pytest.mark.parametrize("supported", ["later", "earlier"])
+def test_where_the_network_for_borders_doubts_the_sides_a_second_look_is_taken(monkeypatch, supported: str) -> None:
     passport = np.array([[150, 120], [490, 120], [490, 360], [150, 360]], np.float32)
     cut = passport - np.array([[0, 0], [0, 0], [0, 30], [0, 30]], np.float32)  # the shape of a card
     image, _ = draw_card(passport, size_wh=(640, 480))
-    network = Forgetful(33, certainty)
+    network = Forgetful(33, 1.0)
+
+    def doubting(strips: np.ndarray) -> np.ndarray:
+        sure = 0.12 if (network.looks == 2) == (supported == "later") else 0.08
+        return (sure * sure_of_what_it_is_shown(strips) + (1 - sure) * seeing_nothing(strips)).astype(np.float32)
+
+    monkeypatch.setattr("unetlite.edge.segmenter.TfliteBorders", lambda: doubting)
     contract = Contract(InputSpec((320, 192), fit="turn"), OutputSpec(min_confidence=0.0))
     found = Segmenter(network, contract, "test", RuntimeInfo("test", "0"))(image)
     assert network.looks == 2
-    assert quad_iou(found.finding.quad, passport if certainty == 1.0 else cut) > 0.97
-    assert found.finding.signs is not None and found.finding.is_faint == (certainty < 1.0)
+    assert quad_iou(found.finding.quad, passport if supported == "later" else cut) > 0.97
     network.looks = 0
     in_a_hurry = Segmenter(network, contract, "test", RuntimeInfo("test", "0"))(image, hurried=True)
     assert network.looks == 1 and quad_iou(in_a_hurry.finding.quad, cut) > 0.97
 
 
 @pytest.mark.parametrize("hurried", [False, True])
-def test_the_network_for_borders_is_loaded_and_asked_of_photographs_alone(card_quad, monkeypatch, hurried):
+def test_the_network_for_borders_is_asked_of_photographs_and_in_a_hurry_of_unclear_maps(
+    card_quad, monkeypatch, hurried
+):
     asked = []
 
     class Uniform:
@@ -186,11 +194,12 @@ def test_the_network_for_borders_is_loaded_and_asked_of_photographs_alone(card_q
     segmenter = Segmenter(Brightness(), contract, "test", RuntimeInfo("test", "0"))
     image, _ = draw_card(card_quad + np.float32([60, 150]), size_wh=(480, 640))
     segmenter(image, hurried=hurried)
-    assert asked == [] if hurried else [(4, 16, 120, 3)]
+    assert (asked == []) == hurried
+    asked.clear()
     x, y = (card_quad + np.float32([60, 150])).astype(int).max(axis=0)
     cv2.rectangle(image, (x - 60, y - 80), (x + 60, y + 30), (240, 240, 240), -1)
     segmenter(image, hurried=hurried)
-    assert asked == [] if hurried else len(asked) > 1 and set(asked) == {(4, 16, 120, 3)}
+    assert set(asked) == {(4, 16, 120, 3)}
 
 
 def test_a_quantized_model_without_contract_says_enough_by_its_quantization(models, card_quad):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from border_networks import certain_of, make_known, seeing_nothing
 
-from unetlite.vision.borders import PLACES, SAMPLES, BorderNetwork, as_input, crossings, read_borders, strips_of
+from unetlite.vision.borders import PLACES, SAMPLES, as_input, crossings, read_borders, strips_of
 from unetlite.vision.contract import InputSpec, OutputSpec
-from unetlite.vision.document import locate_document
+from unetlite.vision.document import locate_document, plain_document
 from unetlite.vision.edges import CELLS
 from unetlite.vision.metrics import quad_iou
 from unetlite.vision.preprocess import place
@@ -22,15 +23,6 @@ LOST[[2, 3]] = 0.83 * CARD[[2, 3]] + 0.17 * CARD[[1, 0]]
 @pytest.fixture
 def blank() -> np.ndarray:
     return np.full((480, 640, 3), 128, np.uint8)
-
-
-def certain_of(truth: np.ndarray, near: np.ndarray, image: np.ndarray) -> BorderNetwork:
-    """A network that knows where the document ends across the strips of a quad."""
-    strips = strips_of(image, near)
-    place_of = (crossings(strips, truth) / strips.band + 1.0) * ((SAMPLES - 1) / 2)  # in samples
-    answer = np.zeros((4, CELLS, PLACES + 1), np.float32)
-    np.put_along_axis(answer, np.rint((place_of - 0.5) / 2).astype(int)[..., None], 1.0, axis=2)
-    return lambda shown: answer
 
 
 def test_strips_run_from_inside_to_outside_along_each_side(blank: np.ndarray) -> None:
@@ -53,13 +45,15 @@ def test_crossings_are_how_far_out_a_side_lies(blank: np.ndarray) -> None:
 
 def test_the_network_is_shown_neither_light_nor_contrast() -> None:
     rng = np.random.default_rng(1)
-    colours = rng.integers(60, 120, (4, CELLS, SAMPLES, 3)).astype(np.uint8)
+    colours = rng.integers(60, 120, (1, 4, CELLS, SAMPLES, 3)).astype(np.uint8)
+    colours[:, 2] += np.uint8(40)  # one side is brighter than the others: that is shown
     shown = as_input(colours)
     assert shown.dtype == np.float32
-    assert np.abs(shown.mean(axis=(1, 2))).max() < 1e-4
-    assert as_input(colours * 2) == pytest.approx(shown, abs=0.3)
+    assert np.abs(shown.mean(axis=(1, 2, 3))).max() < 1e-4
+    assert shown[0, 2].mean() > shown[0, 1].mean() + 1.0
     assert as_input(colours + np.uint8(90)) == pytest.approx(shown, abs=1e-3)
-    flat = np.full((4, CELLS, SAMPLES, 3), 77, np.uint8)
+    assert as_input(colours // 2 * 2) == pytest.approx(as_input(colours // 2), abs=0.6)  # dark ones are not made large
+    flat = np.full((1, 4, CELLS, SAMPLES, 3), 77, np.uint8)
     assert (as_input(flat) == 0).all()
 
 
@@ -85,7 +79,7 @@ def test_strips_of_a_few_pixels_are_not_read(blank: np.ndarray) -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_strip_that_map_and_picture_lost_comes_back_where_the_network_knows_it(
-    blank: np.ndarray, known: bool
+    blank: np.ndarray, known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The map ends at a line of print, and shows something beside the card; the card's own edge is hardly there."""
     image = blank
@@ -97,32 +91,45 @@ def test_a_strip_that_map_and_picture_lost_comes_back_where_the_network_knows_it
         (quad_mask(LOST, (480, 640)) | (pen > 0)).astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA
     )
     spec, placement = OutputSpec(min_confidence=0.0), place((640, 480), InputSpec())
-
-    def network(shown: np.ndarray) -> np.ndarray:
-        return certain_of(CARD, asked[-1], image)(shown)
-
-    asked: list[np.ndarray] = []
     if known:
-        plain = locate_document(image, probability, placement, spec)
-        asked.append(plain.quad)
-    found = locate_document(image, probability, placement, spec, borders=network if known else None)
-    assert (quad_iou(found.quad, CARD) > 0.95) == known
+        make_known(CARD, monkeypatch)
+    found = locate_document(image, probability, placement, spec, seeing_nothing)
+    assert quad_iou(found.quad, CARD if known else LOST) > 0.95
+    assert found.support > 0.7 if known else found.support == 0.0
 
 
 @pytest.mark.parametrize("whose", ["the card's", "the frame's"])
-def test_a_clean_map_is_doubted_where_the_network_hardly_sees_its_quad(blank: np.ndarray, whose: str) -> None:
+def test_a_clean_map_yields_to_the_borders_that_the_network_sees(
+    blank: np.ndarray, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A frame is printed on the card, and the map takes it for the card's border."""
     frame = CARD.mean(axis=0) + 0.86 * (CARD - CARD.mean(axis=0))
     blank[quad_mask(CARD, (480, 640))] = (214, 213, 212)
     cv2.polylines(blank, [np.rint(frame).astype(np.int32)], True, (40, 40, 40), 3)
-    probability = cv2.resize(
-        quad_mask(frame, (480, 640)).astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA
-    )
+    probability = cv2.resize(quad_mask(frame, (480, 640)).astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA)
     spec, placement = OutputSpec(min_confidence=0.0), place((640, 480), InputSpec())
-    plain = locate_document(blank, probability, placement, spec)
-    assert quad_iou(plain.quad, frame) > 0.95
+    plain = plain_document(blank, probability, placement, spec, None)
+    assert quad_iou(plain.quad, frame) > 0.95 and plain.support is None
     truth = CARD if whose == "the card's" else frame
-    network = certain_of(truth, plain.quad, blank)
-    found = locate_document(blank, probability, placement, spec, borders=network)
+    make_known(truth, monkeypatch)
+    found = locate_document(blank, probability, placement, spec, seeing_nothing)
     assert quad_iou(found.quad, truth) > 0.95
     assert found.confidence >= plain.confidence
+
+
+@pytest.mark.parametrize("whose", ["the card's", "the sheet's"])
+def test_of_several_quads_of_a_map_the_one_that_the_network_supports_is_taken(
+    blank: np.ndarray, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sheet far larger than the card lies below it; the map is less sure of it, so another level has the card."""
+    sheet = CARD + np.array([[0, 0], [0, 0], [0, 130], [0, 130]], np.float32)
+    sure, unsure = (
+        cv2.resize(quad_mask(quad, (480, 640)).astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA)
+        for quad in (CARD, sheet)
+    )
+    probability = np.maximum(sure, 0.8 * unsure)
+    probability[20:24, 60:75] = 0.8  # and a pen beside both: no clean region
+    spec, placement = OutputSpec(min_confidence=0.0), place((640, 480), InputSpec())
+    truth = CARD if whose == "the card's" else sheet
+    make_known(truth, monkeypatch)
+    assert quad_iou(locate_document(blank, probability, placement, spec, seeing_nothing).quad, truth) > 0.95

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import pytest
+from border_networks import seeing_nothing, sure_of_what_it_is_shown
 
-from unetlite.vision import trials
 from unetlite.vision.confidence import mean_confidence
 from unetlite.vision.contract import InputSpec, OutputSpec
 from unetlite.vision.looks import locate_closely
@@ -58,43 +58,51 @@ def picture() -> np.ndarray:
 card, beside = quad_mask(CARD, (480, 640)), quad_mask(BESIDE, (480, 640))
 
 
-def test_a_clean_map_of_sides_that_show_is_looked_at_once(picture: np.ndarray) -> None:
+def test_a_clean_map_whose_sides_the_network_sees_is_looked_at_once(picture: np.ndarray) -> None:
     looks = Looks([])
-    found = locate_closely(picture, belief_of(card), OutputSpec(), looks)
-    assert quad_iou(found.quad, CARD) > 0.98 and looks.views == []
+    found = locate_closely(picture, belief_of(card), OutputSpec(), looks, sure_of_what_it_is_shown)
+    assert quad_iou(found.quad, CARD) > 0.98 and looks.views == [] and found.support > 0.9
 
 
 def test_a_region_with_something_beside_the_card_is_looked_at_closer(picture: np.ndarray) -> None:
     looks = Looks([(card, 0.96)])
-    found = locate_closely(picture, belief_of(card | beside), OutputSpec(), looks)
+    found = locate_closely(picture, belief_of(card | beside), OutputSpec(), looks, sure_of_what_it_is_shown)
     assert quad_iou(found.quad, CARD) > 0.98
     (view,) = looks.views
     assert view.left < 190 and view.right > 520 and view.right - view.left < 500
 
 
-def test_where_doubt_is_left_the_quad_is_looked_at(picture: np.ndarray) -> None:
+def test_where_the_network_doubts_the_sides_the_quad_is_looked_at(picture: np.ndarray) -> None:
     looks = Looks([(card | beside, 0.9), (card, 0.96)])
-    found = locate_closely(picture, belief_of(card | beside), OutputSpec(), looks)
+    found = locate_closely(picture, belief_of(card | beside), OutputSpec(), looks, seeing_nothing)
     assert quad_iou(found.quad, CARD) > 0.98
     region, quad = looks.views
     assert region.right > 520 > quad.right > 430  # the pen is not looked at again
 
 
-@pytest.mark.parametrize(("sure", "whose"), [(0.96, "later"), (0.3, "earlier")])
-def test_the_surer_of_two_answers_counts(picture: np.ndarray, sure: float, whose: str) -> None:
+@pytest.mark.parametrize("whose", ["later", "earlier"])
+def test_of_two_answers_the_one_that_the_network_supports_counts(picture: np.ndarray, whose: str) -> None:
     elsewhere = np.roll(card, (-60, -90), axis=(0, 1))  # the later look sees a card where none is
-    looks = Looks([(card | beside, 0.8), (elsewhere, sure)])
+    looks = Looks([(card | beside, 0.8), (elsewhere, 0.9)])
     blank = np.full_like(picture, 70)
-    found = locate_closely(blank, belief_of(card | beside), OutputSpec(min_confidence=0.0), looks)
-    assert len(looks.views) == 2
+    asked = []
+
+    def network(shown: np.ndarray) -> np.ndarray:
+        asked.append(len(looks.views))
+        later = looks.views and len(looks.views) == 2
+        share = np.float32(0.12 if bool(later) == (whose == "later") else 0.08)
+        return share * sure_of_what_it_is_shown(shown) + (1 - share) * seeing_nothing(shown)
+
+    found = locate_closely(blank, belief_of(card | beside), OutputSpec(min_confidence=0.0), looks, network)
+    assert len(looks.views) == 2 and {1, 2} == set(asked)
     moved = CARD - [90, 60]
     assert (quad_iou(found.quad, moved) > quad_iou(found.quad, CARD)) == (whose == "later")
 
 
 def test_two_answers_are_as_sure_as_both_in_the_mean(picture: np.ndarray) -> None:
     def confidence(*answers: tuple[np.ndarray, float]) -> float:
-        looks = Looks(list(answers))
-        found = locate_closely(picture, belief_of(card | beside), OutputSpec(min_confidence=0.0), looks)
+        looks, spec = Looks(list(answers)), OutputSpec(min_confidence=0.0)
+        found = locate_closely(picture, belief_of(card | beside), spec, looks, seeing_nothing)
         assert len(looks.views) == len(answers)
         return found.confidence
 
@@ -105,30 +113,40 @@ def test_two_answers_are_as_sure_as_both_in_the_mean(picture: np.ndarray) -> Non
     assert 0.0 < mean_confidence(0.0, 1.0) < 1.0
 
 
-def test_in_a_hurry_regions_alone_are_looked_at_and_no_lines_looked_for(
-    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_a_hurry_clean_maps_are_believed_and_regions_alone_looked_at(picture: np.ndarray) -> None:
     asked = []
-    monkeypatch.setattr(trials, "quads_of_clear_lines", lambda *given: asked.append(given) or [])
+
+    def network(shown: np.ndarray) -> np.ndarray:
+        asked.append(shown.shape)
+        return seeing_nothing(shown)
+
     torn = (card | beside) & ~np.roll(card, 200, axis=1)
     torn[150:230, 190:260] = False
+    counts = {}
     for hurried in (True, False):
         looks = Looks([(torn, 0.9), (torn, 0.9)])
-        asked.clear()
-        locate_closely(picture, belief_of(torn), OutputSpec(), looks, hurried=hurried)
+        locate_closely(picture, belief_of(torn), OutputSpec(), looks, network, hurried=hurried)
         assert len(looks.views) == 2
-        assert bool(asked) != hurried
+        counts[hurried] = len(asked)
+        asked.clear()
+    assert 0 < counts[True] < counts[False]
+    locate_closely(picture, belief_of(card), OutputSpec(), Looks([]), network, hurried=True)
+    assert asked == []
 
 
 def test_in_a_hurry_a_second_look_at_the_region_may_part_the_card(picture: np.ndarray) -> None:
     looks = Looks([(card | beside, 0.9), (card, 0.96)])
-    found = locate_closely(picture, belief_of(card | beside, 0.8), OutputSpec(), looks, hurried=True)
+    found = locate_closely(
+        picture, belief_of(card | beside, 0.8), OutputSpec(), looks, seeing_nothing, hurried=True
+    )
     assert quad_iou(found.quad, CARD) > 0.98
     assert len(looks.views) == 2
 
 
 def test_what_is_less_sure_than_it_must_be_has_no_quad_and_keeps_its_confidence(picture: np.ndarray) -> None:
-    sure = locate_closely(picture, belief_of(card), OutputSpec(), Looks([]))
-    asked_too_much = locate_closely(picture, belief_of(card), OutputSpec(min_confidence=0.9999), Looks([]))
+    sure, asked_too_much = (
+        locate_closely(picture, belief_of(card), OutputSpec(min_confidence=least), Looks([]), sure_of_what_it_is_shown)
+        for least in (0.5, 0.9999)
+    )
     assert sure.quad is not None and asked_too_much.quad is None
     assert asked_too_much.confidence == sure.confidence > 0.9

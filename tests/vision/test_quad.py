@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from unetlite.edge.borders import TfliteBorders
 from unetlite.vision.confidence import Signs
 from unetlite.vision.contract import InputSpec, OutputSpec
 from unetlite.vision.document import find_document, locate_document
@@ -112,7 +113,7 @@ def test_where_the_mask_spills_over_the_picture_chooses_the_quad(kind: str) -> N
         soft = cv2.resize(sheet.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA) * 0.65
         probability = np.maximum(probability, soft)
     placement = place((640, 480), InputSpec())
-    found = locate_document(picture, probability, placement, OutputSpec())
+    found = locate_document(picture, probability, placement, OutputSpec(), TfliteBorders())
     assert quad_iou(found.quad, CARD * 2 + 0.5) > 0.99
     assert found.confidence > 0.8
     if kind == "spilled over":
@@ -128,7 +129,7 @@ def test_a_side_that_an_object_hides_lies_where_the_shape_of_a_card_wants_it() -
     picture[hand] = (90, 70, 60)
     seen = quad_mask(card, (480, 640)) & ~hand
     probability = cv2.resize(seen.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
-    found = locate_document(picture, probability, place((640, 480), InputSpec()), OutputSpec())
+    found = locate_document(picture, probability, place((640, 480), InputSpec()), OutputSpec(), TfliteBorders())
     assert quad_iou(found.quad, card) > 0.97
 
 
@@ -139,7 +140,7 @@ def test_a_side_that_the_map_has_far_off_is_found_where_the_picture_shows_it() -
     picture[quad_mask(card, (480, 640))] = (205, 200, 190)
     lower = card + np.array([[0, 0], [0, 0], [0, 48], [0, 48]], np.float32)
     probability = cv2.resize(quad_mask(lower, (480, 640)).astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
-    found = locate_document(picture, probability, place((640, 480), InputSpec()), OutputSpec())
+    found = locate_document(picture, probability, place((640, 480), InputSpec()), OutputSpec(), TfliteBorders())
     assert quad_iou(found.quad, card) > 0.97
 
 
@@ -147,9 +148,9 @@ def test_what_the_picture_does_not_show_is_less_sure() -> None:
     probability = cv2.resize(quad_mask(CARD, (240, 320)).astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
     picture = np.full((480, 640, 3), (70, 60, 50), np.uint8)
     spec = OutputSpec(min_confidence=0.0)
-    blank = locate_document(picture, probability, place((640, 480), InputSpec()), spec)
+    blank = locate_document(picture, probability, place((640, 480), InputSpec()), spec, TfliteBorders())
     picture[quad_mask(CARD * 2 + 0.5, (480, 640))] = (205, 200, 190)
-    shown = locate_document(picture, probability, place((640, 480), InputSpec()), spec)
+    shown = locate_document(picture, probability, place((640, 480), InputSpec()), spec, TfliteBorders())
     assert shown.confidence > 0.95 and 1 - blank.confidence > 8 * (1 - shown.confidence)
     assert shown.signs is not None and shown.signs.agreement == 1.0
 
@@ -165,7 +166,8 @@ def test_a_map_that_is_unsure_and_a_shape_that_no_card_has_take_confidence() -> 
 
 def test_a_map_with_nothing_in_it_is_no_document_in_any_picture() -> None:
     picture = np.full((480, 640, 3), 90, np.uint8)
-    found = locate_document(picture, np.zeros((64, 64), np.float32), place((640, 480), InputSpec()), OutputSpec())
+    nothing = np.zeros((64, 64), np.float32)
+    found = locate_document(picture, nothing, place((640, 480), InputSpec()), OutputSpec(), TfliteBorders())
     assert found.quad is None and found.confidence == 0.0
 
 

@@ -5,11 +5,12 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from border_networks import certain_of, seeing_nothing
 
-from unetlite.vision import document
+from unetlite.vision.border_quads import quad_of_borders
+from unetlite.vision.borders import read_borders
 from unetlite.vision.candidates import soft_iou, soft_ious
-from unetlite.vision.clear_lines import quads_of_clear_lines
-from unetlite.vision.contract import InputSpec, OutputSpec
+from unetlite.vision.contract import InputSpec
 from unetlite.vision.metrics import quad_iou
 from unetlite.vision.preprocess import place
 from unetlite.vision.quad import NEXT, quad_mask
@@ -18,13 +19,8 @@ from unetlite.vision.sides import convex_fours, meetings
 
 CARD = np.array([[150, 110], [493, 120], [488, 336], [145, 326]], np.float32)  # ID-1, a little turned
 SIZE_WH = (640, 480)
-WEIGHTS = (0.8, 0.05)
-
-
-def picture_of(card: np.ndarray, desk: np.ndarray | None = None) -> np.ndarray:
-    picture = np.full((480, 640, 3), (70, 60, 50), np.uint8) if desk is None else desk.copy()
-    picture[quad_mask(card, (480, 640))] = (205, 200, 190)
-    return picture
+BLANK = np.full((480, 640, 3), 128, np.uint8)
+WEIGHTS = (1.5, 0.1)
 
 
 def map_of(mask: np.ndarray) -> np.ndarray:
@@ -68,51 +64,29 @@ def test_fours_of_lines_are_all_that_meet_in_a_convex_quad() -> None:
 
 
 @pytest.mark.parametrize("side", range(4))
-def test_a_side_that_the_map_has_far_inside_is_among_the_clear_lines(side: int) -> None:
+def test_a_side_that_the_map_has_far_inside_lies_where_the_network_sees_it(side: int) -> None:
     lost = CARD.copy()
     inward = 0.18 * (CARD[(side + 2) % 4] - CARD[(side + 1) % 4])
     lost[side], lost[(side + 1) % 4] = CARD[side] + inward, CARD[(side + 1) % 4] + inward
-    found = quads_of_clear_lines(picture_of(CARD), lost, belief_of(lost), WEIGHTS, 4)
-    assert 1 <= len(found) <= 4
     assert quad_iou(lost, CARD) < 0.87
-    assert quad_iou(found[0], CARD) > 0.97
+    borders = read_borders(BLANK, lost, certain_of(CARD, lost, BLANK))
+    assert borders is not None
+    assert quad_iou(quad_of_borders(borders, belief_of(lost), WEIGHTS), CARD) > 0.97
 
 
-def test_lines_are_found_beside_the_border_of_the_picture() -> None:
-    card = CARD - [0.0, CARD[:2, 1].min() - 8.0]  # far nearer than a quarter of its width
-    lost = card + np.array([[0, 22], [0, 22], [0, 0], [0, 0]], np.float32)
-    found = quads_of_clear_lines(picture_of(card), lost, belief_of(lost), WEIGHTS, 4)
-    assert quad_iou(found[0], card) > 0.97
+def test_where_the_network_sees_nothing_the_given_quad_stays() -> None:
+    borders = read_borders(BLANK, CARD, seeing_nothing)
+    assert borders is not None
+    assert np.abs(quad_of_borders(borders, belief_of(CARD), WEIGHTS) - CARD).max() < 4  # a place of the network
 
 
-def test_a_document_that_lost_its_last_lines_to_the_map_gets_them_back() -> None:
-    """Print on newsprint: the region's lower side lies near a ruled line, and three sides of the card show."""
-    rng = np.random.default_rng(0)
-    desk = np.full((480, 640, 3), (150, 146, 140), np.uint8)
-    for y in range(6, 480, 11):
-        for x in range(0, 640, 40):
-            desk[y : y + 5, x : x + int(rng.integers(10, 36))] = 60
-    picture = picture_of(CARD, desk)
-    for down, start, end, colour in [(0.25, 0.1, 0.7, 60), (0.4, 0.1, 0.7, 60), (0.55, 0.1, 0.7, 60), (0.78, 0, 1, 60)]:
-        left, right = CARD[[0, 1]] * (1 - down) + CARD[[3, 2]] * down
-        ends = [tuple(int(v) for v in left * (1 - share) + right * share) for share in (start, end)]
-        cv2.line(picture, ends[0], ends[1], (colour,) * 3, 3)
-    lost = CARD.copy()
-    lost[[2, 3]] = 0.85 * CARD[[2, 3]] + 0.15 * CARD[[1, 0]]
-    belief = belief_of(lost)
-    found = document.locate_document(picture, belief.probability, belief.placement, OutputSpec())
-    assert quad_iou(found.quad, CARD) > 0.97
-
-
-def test_a_quad_of_a_few_pixels_has_no_lines_beside_it() -> None:
-    crumb = (CARD - CARD[0]) / 25 + CARD[0]
-    assert quads_of_clear_lines(picture_of(CARD), crumb, belief_of(CARD), WEIGHTS, 4) == []
-
-
-def test_the_quads_differ() -> None:
-    rng = np.random.default_rng(7)
-    desk = cv2.resize(rng.integers(40, 200, (60, 80, 3), dtype=np.uint8), SIZE_WH, interpolation=cv2.INTER_NEAREST)
-    found = quads_of_clear_lines(picture_of(CARD, desk), CARD, belief_of(CARD), WEIGHTS, 8)
-    assert len(found) == 8
-    width = np.linalg.norm(CARD[1] - CARD[0])
-    assert min(np.abs(a - b).max() for a, b in itertools.combinations(found, 2)) > 0.012 * width
+@pytest.mark.parametrize("likely", ["the card's", "the sheet's"])
+def test_of_two_lines_that_the_network_sees_the_map_chooses(likely: str) -> None:
+    """A sheet's edge beside the card's, for which the network speaks as loudly."""
+    sheet = CARD.copy()
+    sheet[[2, 3]] += 0.12 * (CARD[[2, 3]] - CARD[[1, 0]])
+    both = (certain_of(CARD, CARD, BLANK)(None) + certain_of(sheet, CARD, BLANK)(None)) / 2
+    borders = read_borders(BLANK, CARD, lambda shown: both)
+    assert borders is not None
+    expected = CARD if likely == "the card's" else sheet
+    assert quad_iou(quad_of_borders(borders, belief_of(expected), WEIGHTS), expected) > 0.97
