@@ -11,6 +11,7 @@ from dataclasses import replace
 from unetlite.vision.borders import BorderNetwork
 from unetlite.vision.confidence import mean_confidence
 from unetlite.vision.contract import OutputSpec
+from unetlite.vision.cut_off import with_unseen_side
 from unetlite.vision.document import Finding, contested_document, locate_document, plain_document
 from unetlite.vision.image import RgbImage
 from unetlite.vision.mask import largest_region
@@ -35,7 +36,7 @@ def locate_closely(
     Where the map is not clean its region is looked at closer. Then the network for borders is asked; where it sees too
     little of the sides, one closer look is taken at the quad. Of the answers before and after that it speaks for one,
     and that is as sure as both are in the mean of their odds: the surer one alone would find documents in pictures
-    that have none.
+    that have none. A side that the picture's border cut off lies where documents' shapes want it.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -50,7 +51,9 @@ def locate_closely(
         ModelError: by `look` and `borders`, where a network does not answer.
     """
     found = _answer(image, first, replace(spec, min_confidence=0.0), look, borders, hurried)
-    return found if found.confidence >= spec.min_confidence else replace(found, quad=None)
+    if found.quad is None or found.confidence < spec.min_confidence:
+        return replace(found, quad=None)
+    return replace(found, quad=with_unseen_side(found.quad, first.placement.image_size_wh))
 
 
 def _answer(

@@ -143,6 +143,18 @@ def test_in_a_hurry_a_second_look_at_the_region_may_part_the_card(picture: np.nd
     assert len(looks.views) == 2
 
 
+@pytest.mark.parametrize("hurried", [False, True])
+def test_a_card_that_the_border_cuts_off_goes_on_beyond_it(hurried: bool) -> None:
+    off = CARD + np.float32([260, 0])  # 50 of its 240 pixels are missing
+    mask = quad_mask(off, (480, 640))
+    picture = np.full((480, 640, 3), (70, 60, 50), np.uint8)
+    picture[mask] = (205, 200, 190)
+    found = locate_closely(
+        picture, belief_of(mask), OutputSpec(), Looks([(mask, 0.96)] * 2), sure_of_what_it_is_shown, hurried=hurried
+    )
+    assert quad_iou(found.quad, off) > 0.88 and found.quad[1:3, 0].min() > 655
+
+
 def test_what_is_less_sure_than_it_must_be_has_no_quad_and_keeps_its_confidence(picture: np.ndarray) -> None:
     sure, asked_too_much = (
         locate_closely(picture, belief_of(card), OutputSpec(min_confidence=least), Looks([]), sure_of_what_it_is_shown)
