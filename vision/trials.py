@@ -23,6 +23,7 @@ from unetlite.vision.refine import Belief, Refinement, refine_quad
 # quad of borders has to outdo the one before.
 _WEIGHTS = (0.85, 0.15)
 _GAIN = 0.02
+_CERTAIN = 0.75  # of the support: beside a quad that has as much no better one is looked for
 _SEARCH_SHARE = 0.04  # of the card's width: the network's places lie a hundredth of it apart
 
 
@@ -76,7 +77,10 @@ def bordered_by(image: RgbImage, trial: Trial, belief: Belief, network: BorderNe
         borders = read_borders(image, trial.refinement.quad, network)
         if borders is None:
             return trial
-        trial = replace(trial, support=borders.support(trial.refinement.quad))
+        support = borders.support(trial.refinement.quad)
+        trial = replace(trial, support=support)
+        if support >= _CERTAIN:
+            return trial
         quad = quad_of_borders(borders, belief, _WEIGHTS)
         if quad is None:
             return trial
