@@ -34,9 +34,9 @@ from unetlite.vision.sides import chosen_together, lengths, meetings, shifted
 # Shares below are of the card's width, the quad's longest side.
 SEARCH_SHARE = 0.06  # the corners of a map of 64x64 pixels are rarely further off
 _FINE_SHARE = 0.01  # how far off the first pass may be: a little slope, the shoulder of a blurred edge
-WINDOW_SHARE = 0.006  # what is compared on either side of a would-be edge: less than from the edge to the lettering
+_WINDOW_SHARE = 0.006  # what is compared on either side of a would-be edge: less than from the edge to the lettering
 _ON_LINE_SHARE = 0.0025  # so far from the line a piece's edge may lie and still agree: paper lies so straight
-LEAST_WINDOW_PX = 2.0  # as blurred as edges in photographs are
+_LEAST_WINDOW_PX = 2.0  # as blurred as edges in photographs are
 LEAST_BAND_PX = 4.0  # two windows
 _LEAST_ON_LINE_PX = 0.75
 
@@ -118,7 +118,7 @@ def refine_quad(
         return _unmoved(corners, cost=math.nan if belief is None else _shape_cost(given, belief))
 
     image = np.ascontiguousarray(image)  # once: OpenCV would copy a view for each side
-    window = max(WINDOW_SHARE * card_width, LEAST_WINDOW_PX)
+    window = max(_WINDOW_SHARE * card_width, _LEAST_WINDOW_PX)
     visible = visible_pieces(image, given, band)
     near = _NEAR_SHARE * card_width
     if belief is not None and search_share <= SEARCH_SHARE and near < band:
