@@ -34,11 +34,9 @@ from unetlite.vision.shape import PLAIN_COST
 from unetlite.vision.trials import Trial, bordered_by, signs_of, trial_of
 
 _LEVEL_SHIFTS = (0.0, 0.7, 0.4, -0.4, 0.86, -0.7)  # of the way from the threshold to 0 or 1
-_LEVELS_IN_A_HURRY = 2
+_LEVELS_IN_A_HURRY = 2  # the first ones
 _SAME_SHARE = 0.03  # of the quad: nearer ones are refined to the same one
-# How many quads of an unclear map the network for borders is asked about, how often about each, and from which support
-# on no other is tried.
-_STARTS, _STARTS_IN_A_HURRY = 6, 2
+# How often the network for borders is asked about a quad; from which support on no other of an unclear map is tried.
 _TIMES, _TIMES_IN_A_HURRY = 2, 1
 _SUPPORTED, _SUPPORTED_IN_A_HURRY = 0.77, 0.65
 _DOUBTED_SUPPORT = 0.66
@@ -176,11 +174,9 @@ def contested_document(
             starts.append(candidate)
     if not starts:
         return Finding(None, 0.0)
-    most, times, enough = (
-        (_STARTS_IN_A_HURRY, _TIMES_IN_A_HURRY, _SUPPORTED_IN_A_HURRY) if hurried else (_STARTS, _TIMES, _SUPPORTED)
-    )
+    times, enough = (_TIMES_IN_A_HURRY, _SUPPORTED_IN_A_HURRY) if hurried else (_TIMES, _SUPPORTED)
     ways: list[tuple[Trial, Trial]] = []  # before the network was asked, and after
-    for start in sorted(starts, key=lambda quad: _merit(quad, belief), reverse=True)[:most]:
+    for start in sorted(starts, key=lambda quad: _merit(quad, belief), reverse=True):
         before = trial_of(refine_quad(image, map_to_image(start, probability, placement), belief=belief), belief)
         after = bordered_by(image, before, belief, borders, times)
         ways.append((before, after))
