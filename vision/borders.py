@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from unetlite.vision.edges import CELLS, PIECE_PLACES, normals, profiles, visible_pieces
+from unetlite.vision.edges import CELLS, normals, piece_feet, profiles, visible_pieces
 from unetlite.vision.image import RgbImage
 from unetlite.vision.quad import NEXT
 from unetlite.vision.refine import LEAST_BAND_PX
@@ -40,22 +40,16 @@ class Strips:
     """What a picture shows across the four sides of a quad.
 
     Attributes:
-        rows: (4 * CELLS * profiles of a piece, SAMPLES, 3) uint8 RGB, as `edges.profiles` reads them.
+        colours: (4, CELLS, SAMPLES, 3) uint8 RGB: side, piece along it, place from inside to outside.
         visible: (4, CELLS) bool: which pieces the picture shows.
         sides: (4, start and end, xy) float64 pixels of the picture: the quad's.
         band: pixels that the strips reach in and out.
     """
 
-    rows: np.ndarray
+    colours: np.ndarray
     visible: np.ndarray
     sides: np.ndarray
     band: float
-
-    @property
-    def colours(self) -> np.ndarray:
-        """(4, CELLS, SAMPLES, 3) uint8 RGB: side, piece along it, place from inside to outside."""
-        profiles_of = self.rows.reshape(4, CELLS, _PROFILES, SAMPLES, 3)
-        return (profiles_of.sum(axis=2, dtype=np.uint16) // _PROFILES).astype(np.uint8)
 
 
 def strips_of(image: RgbImage, quad: np.ndarray) -> Strips:
@@ -68,8 +62,9 @@ def strips_of(image: RgbImage, quad: np.ndarray) -> Strips:
     sides = np.stack([quad, quad[NEXT]], axis=1).astype(np.float64)
     card_width = float(lengths(sides).max())
     band = _BAND_SHARE * card_width
-    rows = profiles(image, sides, band, SAMPLES, _PROFILES)
-    return Strips(rows, visible_pieces(image, sides, _VISIBLE_SHARE * card_width), sides, band)
+    rows = profiles(image, sides, band, SAMPLES, _PROFILES).reshape(4, CELLS, _PROFILES, SAMPLES, 3)
+    colours = (rows.sum(axis=2, dtype=np.uint16) // _PROFILES).astype(np.uint8)
+    return Strips(colours, visible_pieces(image, sides, _VISIBLE_SHARE * card_width), sides, band)
 
 
 def as_input(colours: np.ndarray) -> np.ndarray:
@@ -95,8 +90,7 @@ def crossings(strips: Strips, quad: np.ndarray) -> np.ndarray:
     ).astype(np.float64)
     outward = normals(np.stack([corners, corners[NEXT]], axis=1))
     cosine = (normals(strips.sides) * outward).sum(axis=1)
-    along = PIECE_PLACES[:, None]
-    feet = strips.sides[:, None, 0] * (1.0 - along) + strips.sides[:, None, 1] * along  # (4, pieces, xy)
+    feet = piece_feet(strips.sides[:, 0], strips.sides[:, 1])
     off = ((corners[:, None] - feet) * outward[:, None]).sum(axis=2)
     return np.where(cosine >= _LEAST_COSINE, 1.0, np.nan)[:, None] * off / np.maximum(cosine, _LEAST_COSINE)[:, None]
 

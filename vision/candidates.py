@@ -20,7 +20,7 @@ _OUTLINE_BANDS = (0.03, 0.015)  # shares of the quad's diagonal, pass by pass: l
 _STATIONS = 12  # of a side, where the map is summed up
 _HARDLY_OPENED = 0.99  # IoU of a region and what is left of it, above which the spikes were no spikes
 FOUR_SIDED = 0.95  # IoU of a region and its quad, above which nothing lies beside the card or over it
-SHAPE_WEIGHT = 0.1  # of the shape's cost, against the IoU with the map
+_SHAPE_WEIGHT = 0.1  # of the shape's cost, against the IoU with the map
 
 
 def outlined(
@@ -77,12 +77,13 @@ def plausible(
     if not quads:
         return None
     quads.append(_drawn_in(probability, region, level, outline, quads[-1]))
+    return max(quads, key=lambda quad: merit(quad, probability, placement))
 
-    def merit(quad: np.ndarray) -> float:
-        cost = cost_of(map_to_image(quad, probability, placement), placement)
-        return soft_iou(probability, quad) - SHAPE_WEIGHT * cost
 
-    return max(quads, key=merit)
+def merit(quad: np.ndarray, probability: np.ndarray, placement: Placement) -> float:
+    """What map and shape say of a quad in pixels of the map."""
+    cost = cost_of(map_to_image(quad, probability, placement), placement)
+    return soft_iou(probability, quad) - _SHAPE_WEIGHT * cost
 
 
 def _opened(region: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unetlite.vision.edges import PIECE_PLACES
+from unetlite.vision.edges import piece_feet
 from unetlite.vision.errors import InvalidQuadError
 from unetlite.vision.quad import NEXT, Quad, as_quad
 from unetlite.vision.shape import shape_cost
@@ -77,7 +77,6 @@ def _candidates(start: np.ndarray, end: np.ndarray, after: np.ndarray, before: n
 
 def _hidden_share(starts: np.ndarray, ends: np.ndarray, picture_wh: tuple[int, int], margin: float) -> np.ndarray:
     """(...) the share of the pieces of sides (..., xy) that lie beyond the picture's border, or so near to it."""
-    along = PIECE_PLACES[:, None]
-    feet = starts[..., None, :] * (1.0 - along) + ends[..., None, :] * along
+    feet = piece_feet(starts, ends)
     last = np.array(picture_wh) - 1.0
     return ((feet <= margin) | (feet >= last - margin)).any(axis=-1).mean(axis=-1)

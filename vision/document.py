@@ -12,15 +12,14 @@ import numpy as np
 from unetlite.vision.borders import BorderNetwork
 from unetlite.vision.candidates import (
     FOUR_SIDED,
-    SHAPE_WEIGHT,
     cost_of,
     iou,
     map_to_image,
     mask_of,
+    merit,
     outlined,
     plausible,
     settled,
-    soft_iou,
 )
 from unetlite.vision.confidence import Signs
 from unetlite.vision.contract import OutputSpec
@@ -176,7 +175,7 @@ def contested_document(
         return Finding(None, 0.0)
     times, enough = (_TIMES_IN_A_HURRY, _SUPPORTED_IN_A_HURRY) if hurried else (_TIMES, _SUPPORTED)
     ways: list[tuple[Trial, Trial]] = []  # before the network was asked, and after
-    for start in sorted(starts, key=lambda quad: _merit(quad, belief), reverse=True):
+    for start in sorted(starts, key=lambda quad: merit(quad, probability, placement), reverse=True):
         before = trial_of(refine_quad(image, map_to_image(start, probability, placement), belief=belief), belief)
         after = bordered_by(image, before, belief, borders, times)
         ways.append((before, after))
@@ -186,12 +185,6 @@ def contested_document(
     # Sides that lie elsewhere make a document no less a document.
     signs = max((trial.signs(probability, regions) for trial in (before, best)), key=Signs.confidence)
     return _finding(best.refinement.quad, signs, spec, best.support)
-
-
-def _merit(quad: np.ndarray, belief: Belief) -> float:
-    """What map and shape say of a quad in pixels of the map."""
-    cost = cost_of(map_to_image(quad, belief.probability, belief.placement), belief.placement)
-    return soft_iou(belief.probability, quad) - SHAPE_WEIGHT * cost
 
 
 def _finding(quad: np.ndarray, signs: Signs, spec: OutputSpec, support: float | None = None) -> Finding:

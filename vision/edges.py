@@ -34,6 +34,12 @@ def normals(sides: np.ndarray) -> np.ndarray:
     return along[:, ::-1] * _OUTWARD / np.hypot(along[:, 0], along[:, 1])[:, None]
 
 
+def piece_feet(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """(..., pieces, xy) where the pieces of sides lie; `starts` and `ends` (..., xy)."""
+    along = PIECE_PLACES[:, None]
+    return starts[..., None, :] * (1.0 - along) + ends[..., None, :] * along
+
+
 def visible_pieces(image: RgbImage, sides: np.ndarray, band: float) -> np.ndarray:
     """(4, pieces) bool: of which pieces the picture shows half the band on either side.
 
