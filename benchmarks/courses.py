@@ -2,7 +2,7 @@
 
     python benchmarks/courses.py WORK/models
 
-WORK/models is what `models/on_gpu/train.py` leaves. Writes docs/training-curve*.svg and docs/results/training*.json.
+WORK/models is what `models/pytorch/train.py` leaves. Writes docs/training-curve*.svg and docs/results/training*.json.
 """
 
 from __future__ import annotations

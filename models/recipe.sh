@@ -23,8 +23,8 @@ export_int8() { # NAME CALIBRATION OPTION...: of 600 hard pictures a rounding de
 
 untrained edge
 untrained nano
-models/on_gpu/draw.sh "$backgrounds" "$faces" "$poses" "$frames" "$work" &
-python3 models/on_gpu/train.py "$frames" "$work" \
+models/pytorch/draw.sh "$backgrounds" "$faces" "$poses" "$frames" "$work" &
+python3 models/pytorch/train.py "$frames" "$work" \
     --model unetlite "$work/edge.keras" --model unetlite-nano "$work/nano.keras"
 wait
 # Calibration and validation have no document in common.

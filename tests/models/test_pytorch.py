@@ -1,4 +1,4 @@
-"""models/on_gpu: the chances and sets of the recipe, and that its network is Keras's. The latter wants PyTorch."""
+"""models/pytorch: the chances and sets of the recipe, and that its network is Keras's. The latter wants PyTorch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "on_gpu"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "models" / "pytorch"))
 
 import pictures  # noqa: E402
 from chances import draw_chances, no_chances  # noqa: E402

@@ -1,7 +1,7 @@
 """From pictures to a shipped model and those that score it, on one GPU; what `models/recipe.sh` runs.
 
-    models/on_gpu/draw.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK &
-    python models/on_gpu/train.py DLC2021_DEV WORK --model unetlite WORK/edge.keras
+    models/pytorch/draw.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK &
+    python models/pytorch/train.py DLC2021_DEV WORK --model unetlite WORK/edge.keras
 
 A base learns from drawn pictures alone, while more of them are drawn. From it one model is trained on the frames of all
 types, and three without two types each, which score them. Without a GPU it runs as well, some hundred times slower.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The pictures that train.py learns from, drawn by all processors while it trains; NAME.done tells it that a set is whole,
 # and draw.failed that no more will come.
-#   models/on_gpu/draw.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK [PART]
+#   models/pytorch/draw.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK [PART]
 # With PART only that part of each set, one in PART, for a try.
 set -Eeuo pipefail
 backgrounds=$1 faces=$2 poses=$3 frames=$4 work=$5 part=${6:-1}
