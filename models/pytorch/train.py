@@ -92,11 +92,7 @@ class Shelf:
 
     def describe(self, name: str, source: Source) -> dict[str, Any]:
         """What a training summary says of a set: licence, pictures, and what they were drawn from."""
-        folders = self._folders(name)
-        record = read_json(folders[0] / "synthesis.json") if name != "real" else {}
-        drawn = {
-            key: record[key] for key in ("generator", "seed", "negatives", "backgrounds", "faces") if key in record
-        }
+        drawn = drawn_from(self._folders(name)[0]) if name != "real" else {}
         licence = LICENCES["real" if name in ("real", "reprints") else "drawn"]
         return {"name": name, "licence": licence, "pictures": len(source.numbers), **drawn}
 
@@ -114,6 +110,12 @@ class Shelf:
         data = load_set(folders, os.cpu_count() or 1)
         tell(f"{name}: {len(data.planes)} pictures read")
         return data
+
+
+def drawn_from(folder: Path) -> dict[str, Any]:
+    """What a set that `unet-data synthesize` wrote was drawn from."""
+    record = read_json(folder / "synthesis.json")
+    return {key: record[key] for key in ("generator", "seed", "negatives", "backgrounds", "faces") if key in record}
 
 
 def train(name: str, start: Path, shelf: Shelf, out: Path, device: torch.device) -> None:

@@ -137,3 +137,100 @@ def test_a_few_steps_learn_the_pictures_that_are_there(torch: object, drawn: Pat
     assert [row["step"] for row in rows] == [20, 60]
     assert rows[1]["loss"] < 0.95 * rows[0]["loss"]
     assert schedule(0.0) < 0.1 < 0.99 < schedule(0.04) and schedule(1.0) == pytest.approx(0.01)
+
+
+@pytest.fixture(scope="module")
+def on_processor(torch: object) -> object:
+    import processor
+
+    from unetlite.vision.errors import SettingsError
+
+    try:
+        processor.kernels()
+    except SettingsError as error:
+        pytest.skip(str(error))
+    return processor
+
+
+def reference(folder: Path, size_wh: tuple[int, int]) -> Path:
+    from unetlite.training.unet import build_unet
+
+    path = folder / "reference.keras"
+    build_unet("reference", size_wh).save(path)
+    return path
+
+
+def test_passes_on_a_processor_are_pytorchs_in_bfloat16(torch: object, on_processor: object, tmp_path: Path) -> None:
+    from network import Network, draw_weights
+
+    torch.manual_seed(0)
+    x, weights, start = torch.rand(4, 3, 32, 64), torch.randn(4, 1, 32, 64), reference(tmp_path, (64, 32))
+
+    def passed(kind: str) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Loss, gradients and moved statistics of a network that drops nothing."""
+        network = Network(start).train()
+        draw_weights(network, seed=1)
+        for layer in network.graph:
+            if layer[0] == "Dropout":
+                layer[2]["rate"] = 0.0
+        forward = on_processor.OnProcessor(network) if kind == "processor" else network
+        with torch.autocast("cpu", torch.bfloat16, enabled=kind == "bfloat16"):
+            logits = forward(x).float()
+        loss = (torch.sigmoid(logits) * weights).mean() * 10 + (logits * logits).mean()
+        loss.backward()
+        learned = {name: value.grad.numpy() for name, value in network.kept.items() if value.requires_grad}
+        moved = {name: value.detach().numpy() for name, value in network.kept.items() if not value.requires_grad}
+        return float(loss.detach()), learned, moved
+
+    loss, learned, moved = passed("float32")
+    rounded, processed = passed("bfloat16"), passed("processor")
+    assert processed[0] == pytest.approx(loss, rel=0.01)
+    assert set(processed[1]) == set(learned)
+
+    def error(of: dict[str, np.ndarray], true: dict[str, np.ndarray]) -> float:
+        """Mean over tensors of the distance in shares of their length."""
+        return float(np.mean([np.linalg.norm(of[k] - true[k]) / (np.linalg.norm(true[k]) + 1e-9) for k in true]))
+
+    assert error(processed[1], learned) < 1.2 * error(rounded[1], learned)
+    assert error(processed[2], moved) < 0.02
+
+
+def test_what_is_dropped_on_a_processor_gives_no_gradient(torch: object, on_processor: object) -> None:
+    x = torch.ones(64, 64, 32, dtype=torch.bfloat16, requires_grad=True)
+    y = on_processor.Dropped.apply(x, 0.2)
+    y.backward(torch.ones_like(y))
+    assert float((y == 0).float().mean()) == pytest.approx(0.2, abs=0.01)
+    assert torch.equal(x.grad, y)
+    assert sorted(y.unique().tolist()) == [0.0, 1.25]
+    assert not torch.equal(y, on_processor.Dropped.apply(x, 0.2))
+
+
+def test_other_presets_are_refused_on_a_processor(torch: object, on_processor: object, tmp_path: Path) -> None:
+    from network import Network
+
+    from unetlite.training.unet import build_unet
+
+    build_unet("edge").save(tmp_path / "edge.keras")
+    with pytest.raises(ValueError, match="preset reference, got BatchNormalization"):
+        on_processor.OnProcessor(Network(tmp_path / "edge.keras"))
+
+
+def test_a_training_of_the_reference_goes_on_where_it_was_interrupted(
+    torch: object, on_processor: object, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import reference as recipe
+
+    stages = (recipe.Stage((32, 16), 8, 12, 0.5), recipe.Stage((64, 32), 4, 6, 0.5))
+    start, found = reference(tmp_path, (64, 32)), pictures.load_set([drawn], jobs=2)
+    checkpoint = tmp_path / "reference.checkpoint"
+    monkeypatch.setattr(recipe, "STAGES", stages[:1])
+    first = recipe.Training(start, checkpoint)
+    first.run(found)
+    assert first.done == 12
+    monkeypatch.setattr(recipe, "STAGES", stages)
+    second = recipe.Training(start, checkpoint)
+    assert second.done == 12 and second.course == first.course
+    second.run(found)
+    assert [row["step"] for row in second.course] == [12, 18]
+    assert second.course[-1]["size_wh"] == [64, 32]
+    assert torch.isfinite(torch.tensor(second.course[-1]["loss"]))

@@ -1,0 +1,312 @@
+/* The parts of a training step that PyTorch's own kernels are slow at on a processor, for `processor.py`.
+ *
+ * Pictures lie pixel by pixel, (B, H, W, C), as bfloat16; a multiple of 16 channels, of 32 where they are pooled.
+ * Sums are float32 or wider. Wants AVX-512 with BF16 (AMD Zen 4, Intel Cooper Lake and Sapphire Rapids).
+ */
+#include <immintrin.h>
+#include <omp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint16_t bf16;
+typedef __m512 vec; /* 16 channels */
+
+#define fma _mm512_fmadd_ps
+#define add _mm512_add_ps
+#define mul _mm512_mul_ps
+#define zero _mm512_setzero_ps()
+#define floats(p) _mm512_loadu_ps(p)
+
+enum { PIXELS = 64 }; /* that are summed in float32 before they are added to the rest */
+
+static inline vec load(const bf16 *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)), 16));
+}
+
+static inline void store(bf16 *p, vec v)
+{
+    _mm256_storeu_si256((void *)p, (__m256i)_mm512_cvtneps_pbh(v));
+}
+
+/* y = the 3x3 depthwise convolution of x, zeros around it. w: (9, C). */
+void depthwise(const bf16 *x, const float *w, bf16 *y, int B, int H, int W, int C)
+{
+#pragma omp parallel for schedule(static)
+    for (int row = 0; row < B * H; row++) {
+        int first = row % H == 0, last = row % H == H - 1;
+        const bf16 *mid = x + (size_t)row * W * C;
+        const bf16 *up = first ? mid : mid - (size_t)W * C, *down = last ? mid : mid + (size_t)W * C;
+        bf16 *out = y + (size_t)row * W * C;
+        for (int c = 0; c < C; c += 16) {
+            vec k[9];
+            for (int i = 0; i < 9; i++)
+                k[i] = (first && i < 3) || (last && i > 5) ? zero : floats(w + i * C + c);
+            vec before = zero, here = zero; /* answers to which columns are still added */
+            for (int i = 0; i < W; i++) {
+                size_t at = (size_t)i * C + c;
+                vec a = load(up + at), b = load(mid + at), d = load(down + at);
+                vec after = fma(k[6], d, fma(k[3], b, mul(k[0], a)));
+                here = fma(k[7], d, fma(k[4], b, fma(k[1], a, here)));
+                before = fma(k[8], d, fma(k[5], b, fma(k[2], a, before)));
+                if (i)
+                    store(out + at - C, before);
+                before = here;
+                here = after;
+            }
+            store(out + (size_t)(W - 1) * C + c, before);
+        }
+    }
+}
+
+/* Gradients of `depthwise`: g of its answer, gx of x (none where NULL), gw of w. */
+void depthwise_backward(const bf16 *x, const float *w, const bf16 *g, bf16 *gx, float *gw, int B, int H, int W, int C)
+{
+    memset(gw, 0, sizeof(float) * 9 * C);
+#pragma omp parallel
+    {
+        float *own = calloc(9 * C, sizeof(float));
+#pragma omp for schedule(static)
+        for (int row = 0; row < B * H; row++) {
+            int first = row % H == 0, last = row % H == H - 1;
+            const bf16 *mid = g + (size_t)row * W * C;
+            const bf16 *up = first ? mid : mid - (size_t)W * C, *down = last ? mid : mid + (size_t)W * C;
+            const bf16 *in = x + (size_t)row * W * C;
+            for (int c = 0; c < C; c += 16) {
+                vec k[9], s[9];
+                for (int i = 0; i < 9; i++) { /* this row was above the answers' row below it, and below that above */
+                    k[i] = (last && i < 3) || (first && i > 5) ? zero : floats(w + i * C + c);
+                    s[i] = zero;
+                }
+                vec x0 = zero, x1 = load(in + c), before = zero, here = zero;
+                for (int i = 0; i < W; i++) {
+                    size_t at = (size_t)i * C + c;
+                    vec a = load(down + at), b = load(mid + at), d = load(up + at);
+                    vec x2 = i + 1 < W ? load(in + at + C) : zero;
+                    before = fma(k[6], d, fma(k[3], b, fma(k[0], a, before)));
+                    here = fma(k[7], d, fma(k[4], b, fma(k[1], a, here)));
+                    vec after = fma(k[8], d, fma(k[5], b, mul(k[2], a)));
+                    s[0] = fma(x0, a, s[0]), s[3] = fma(x0, b, s[3]), s[6] = fma(x0, d, s[6]);
+                    s[1] = fma(x1, a, s[1]), s[4] = fma(x1, b, s[4]), s[7] = fma(x1, d, s[7]);
+                    s[2] = fma(x2, a, s[2]), s[5] = fma(x2, b, s[5]), s[8] = fma(x2, d, s[8]);
+                    if (gx && i)
+                        store(gx + (size_t)row * W * C + at - C, before);
+                    before = here, here = after, x0 = x1, x1 = x2;
+                }
+                if (gx)
+                    store(gx + ((size_t)row * W + W - 1) * C + c, before);
+                for (int i = 0; i < 9; i++)
+                    if (!(last && i < 3) && !(first && i > 5))
+                        _mm512_storeu_ps(own + i * C + c, add(floats(own + i * C + c), s[i]));
+            }
+        }
+#pragma omp critical
+        for (int i = 0; i < 9 * C; i++)
+            gw[i] += own[i];
+        free(own);
+    }
+}
+
+static void add_up(double *own, int at, vec v)
+{
+    float parts[16];
+    _mm512_storeu_ps(parts, v);
+    for (int i = 0; i < 16; i++)
+        own[at + i] += parts[i];
+}
+
+/* sums: (2, C), over all N pixels of z and of its square. */
+void moments(const bf16 *z, float *sums, long N, int C)
+{
+    memset(sums, 0, sizeof(float) * 2 * C);
+#pragma omp parallel
+    {
+        double *own = calloc(2 * C, sizeof(double));
+#pragma omp for schedule(static)
+        for (long start = 0; start < N; start += PIXELS)
+            for (int c = 0; c < C; c += 16) {
+                vec sum = zero, squares = zero;
+                for (long n = start; n < start + PIXELS && n < N; n++) {
+                    vec v = load(z + n * C + c);
+                    sum = add(sum, v), squares = fma(v, v, squares);
+                }
+                add_up(own, c, sum), add_up(own, C + c, squares);
+            }
+#pragma omp critical
+        for (int i = 0; i < 2 * C; i++)
+            sums[i] += own[i];
+        free(own);
+    }
+}
+
+/* a = z * scale + shift, cut off below 0 and above top. */
+void rectify(const bf16 *z, const float *scale, const float *shift, bf16 *a, long N, int C, float top)
+{
+    vec most = _mm512_set1_ps(top);
+#pragma omp parallel for schedule(static)
+    for (long n = 0; n < N; n++)
+        for (int c = 0; c < C; c += 16) {
+            vec v = fma(load(z + n * C + c), floats(scale + c), floats(shift + c));
+            store(a + n * C + c, _mm512_min_ps(most, _mm512_max_ps(zero, v)));
+        }
+}
+
+static inline __mmask16 passes(vec v, float top)
+{
+    return _mm512_cmp_ps_mask(v, zero, _CMP_GT_OQ) & _mm512_cmp_ps_mask(v, _mm512_set1_ps(top), _CMP_LT_OQ);
+}
+
+/* sums: (2, C), of what of the gradient g passes `rectify`, and of that times the normalized z, z * inverse + offset. */
+void rectify_sums(const bf16 *z, const bf16 *g, const float *scale, const float *shift, const float *inverse,
+                  const float *offset, float *sums, long N, int C, float top)
+{
+    memset(sums, 0, sizeof(float) * 2 * C);
+#pragma omp parallel
+    {
+        double *own = calloc(2 * C, sizeof(double));
+#pragma omp for schedule(static)
+        for (long start = 0; start < N; start += PIXELS)
+            for (int c = 0; c < C; c += 16) {
+                vec sum = zero, product = zero;
+                for (long n = start; n < start + PIXELS && n < N; n++) {
+                    vec v = load(z + n * C + c);
+                    __mmask16 open = passes(fma(v, floats(scale + c), floats(shift + c)), top);
+                    vec part = _mm512_maskz_mov_ps(open, load(g + n * C + c));
+                    sum = add(sum, part);
+                    product = fma(part, fma(v, floats(inverse + c), floats(offset + c)), product);
+                }
+                add_up(own, c, sum), add_up(own, C + c, product);
+            }
+#pragma omp critical
+        for (int i = 0; i < 2 * C; i++)
+            sums[i] += own[i];
+        free(own);
+    }
+}
+
+/* gz = what of g passes * scale + z * by_z + constant. */
+void rectify_backward(const bf16 *z, const bf16 *g, const float *scale, const float *shift, const float *by_z,
+                      const float *constant, bf16 *gz, long N, int C, float top)
+{
+#pragma omp parallel for schedule(static)
+    for (long n = 0; n < N; n++)
+        for (int c = 0; c < C; c += 16) {
+            vec v = load(z + n * C + c);
+            __mmask16 open = passes(fma(v, floats(scale + c), floats(shift + c)), top);
+            vec rest = fma(v, floats(by_z + c), floats(constant + c));
+            store(gz + n * C + c, _mm512_mask3_fmadd_ps(floats(scale + c), load(g + n * C + c), rest, open));
+        }
+}
+
+/* y = the largest of each 2x2 pixels of x, which must not be negative: its bits then sort as it does. */
+void pool(const bf16 *x, bf16 *y, int B, int H, int W, int C)
+{
+    int h = H / 2, w = W / 2;
+#pragma omp parallel for schedule(static)
+    for (int row = 0; row < B * h; row++)
+        for (int i = 0; i < w; i++) {
+            const bf16 *p = x + ((size_t)row * 2 * W + 2 * i) * C, *q = p + (size_t)W * C;
+            for (int c = 0; c < C; c += 32) {
+                __m512i a = _mm512_max_epi16(_mm512_loadu_si512(p + c), _mm512_loadu_si512(p + C + c));
+                __m512i b = _mm512_max_epi16(_mm512_loadu_si512(q + c), _mm512_loadu_si512(q + C + c));
+                _mm512_storeu_si512(y + ((size_t)row * w + i) * C + c, _mm512_max_epi16(a, b));
+            }
+        }
+}
+
+/* Gradient gx of `pool`: g goes to the first of the largest pixels. */
+void pool_backward(const bf16 *x, const bf16 *y, const bf16 *g, bf16 *gx, int B, int H, int W, int C)
+{
+    int h = H / 2, w = W / 2;
+#pragma omp parallel for schedule(static)
+    for (int row = 0; row < B * h; row++)
+        for (int i = 0; i < w; i++) {
+            size_t corner = ((size_t)row * 2 * W + 2 * i) * C, below = corner + (size_t)W * C;
+            size_t places[4] = {corner, corner + C, below, below + C}, from = ((size_t)row * w + i) * C;
+            for (int c = 0; c < C; c += 32) {
+                __m512i largest = _mm512_loadu_si512(y + from + c), part = _mm512_loadu_si512(g + from + c);
+                __mmask32 open = ~0u;
+                for (int j = 0; j < 4; j++) {
+                    __m512i value = _mm512_loadu_si512(x + places[j] + c);
+                    __mmask32 taken = _mm512_cmpeq_epi16_mask(value, largest) & open;
+                    open &= ~taken;
+                    _mm512_storeu_si512(gx + places[j] + c, _mm512_maskz_mov_epi16(taken, part));
+                }
+            }
+        }
+}
+
+/* Which of 16 values from number `at` on are kept where a share of limit / 2^32 is dropped: a hash of seed and number. */
+static inline __mmask16 kept(uint32_t at, uint32_t seed, uint32_t limit)
+{
+    __m512i h = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    h = _mm512_mullo_epi32(_mm512_add_epi32(_mm512_set1_epi32(at), h), _mm512_set1_epi32(0x9E3779B1));
+    h = _mm512_xor_si512(h, _mm512_set1_epi32(seed));
+    h = _mm512_mullo_epi32(_mm512_xor_si512(h, _mm512_srli_epi32(h, 15)), _mm512_set1_epi32(0x85EBCA6B));
+    h = _mm512_mullo_epi32(_mm512_xor_si512(h, _mm512_srli_epi32(h, 13)), _mm512_set1_epi32(0xC2B2AE35));
+    return _mm512_cmpge_epu32_mask(_mm512_xor_si512(h, _mm512_srli_epi32(h, 16)), _mm512_set1_epi32(limit));
+}
+
+/* y = x, a share of it dropped and the rest times gain; of the gradient likewise. */
+void drop(const bf16 *x, bf16 *y, long N, uint32_t seed, uint32_t limit, float gain)
+{
+#pragma omp parallel for schedule(static)
+    for (long n = 0; n < N; n += 16)
+        store(y + n, _mm512_maskz_mul_ps(kept(n, seed, limit), load(x + n), _mm512_set1_ps(gain)));
+}
+
+/* out (B, 2h, 2w, 2C): of each pixel of u (B, h, w, 4 C) its four parts as 2x2 pixels, bias added; beside it skip
+ * (B, 2h, 2w, C); dropped as by `drop` where limit is not 0. */
+void join(const bf16 *u, const float *bias, const bf16 *skip, bf16 *out, int B, int h, int w, int C, uint32_t seed,
+          uint32_t limit, float gain)
+{
+    vec by = _mm512_set1_ps(gain);
+#pragma omp parallel for schedule(static)
+    for (int row = 0; row < B * h * 2; row++)
+        for (int i = 0; i < 2 * w; i++) {
+            size_t pixel = (size_t)row * 2 * w + i;
+            const bf16 *part = u + (((size_t)(row / 2) * w + i / 2) * 4 + (row & 1) * 2 + (i & 1)) * C;
+            for (int c = 0; c < C; c += 16) {
+                size_t at = pixel * 2 * C + c;
+                vec a = add(load(part + c), floats(bias + c)), b = load(skip + pixel * C + c);
+                if (limit) {
+                    a = _mm512_maskz_mul_ps(kept(at, seed, limit), a, by);
+                    b = _mm512_maskz_mul_ps(kept(at + C, seed, limit), b, by);
+                }
+                store(out + at, a), store(out + at + C, b);
+            }
+        }
+}
+
+/* Gradients of `join`. */
+void join_backward(const bf16 *g, bf16 *gu, float *gbias, bf16 *gskip, int B, int h, int w, int C, uint32_t seed,
+                   uint32_t limit, float gain)
+{
+    vec by = _mm512_set1_ps(gain);
+    memset(gbias, 0, sizeof(float) * C);
+#pragma omp parallel
+    {
+        float *own = calloc(C, sizeof(float));
+#pragma omp for schedule(static)
+        for (int row = 0; row < B * h * 2; row++)
+            for (int i = 0; i < 2 * w; i++) {
+                size_t pixel = (size_t)row * 2 * w + i;
+                bf16 *part = gu + (((size_t)(row / 2) * w + i / 2) * 4 + (row & 1) * 2 + (i & 1)) * C;
+                for (int c = 0; c < C; c += 16) {
+                    size_t at = pixel * 2 * C + c;
+                    vec a = load(g + at), b = load(g + at + C);
+                    if (limit) {
+                        a = _mm512_maskz_mul_ps(kept(at, seed, limit), a, by);
+                        b = _mm512_maskz_mul_ps(kept(at + C, seed, limit), b, by);
+                    }
+                    store(part + c, a), store(gskip + pixel * C + c, b);
+                    _mm512_storeu_ps(own + c, add(floats(own + c), a));
+                }
+            }
+#pragma omp critical
+        for (int i = 0; i < C; i++)
+            gbias[i] += own[i];
+        free(own);
+    }
+}

@@ -1,0 +1,190 @@
+"""The preset `reference` from drawn pictures, on a processor: the network that the small ones are measured against.
+
+    models/pytorch/draw.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK  # its sets `validation` and `first` are read
+    python models/pytorch/reference.py WORK WORK/reference.keras
+
+It costs a hundred times as much as `edge`. So it learns from small views first, and sees them as large as devices feed
+them only at the end: it is all convolutions, whose weights fit any size. It enters WORK/models as `reference.keras`,
+with its summary. An interrupted training goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from chances import draw_chances
+from network import Network, draw_weights
+from pictures import PictureSet, load_set
+from processor import OnProcessor
+from steps import dice_and_cross_entropy, schedule, validate
+from train import LICENCES, drawn_from, machine, tell
+from views import see
+
+from unetlite.training.summary import summarize, summary_path
+from unetlite.vision.cli import Command
+from unetlite.vision.contract import InputSpec, OutputSpec
+from unetlite.vision.files import atomic_path, write_json
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Steps with views of one size.
+
+    Attributes:
+        size_wh: the views' pixels.
+        batch: views a step.
+        steps: how many.
+        share: of the time that all stages take; the rate falls with time.
+    """
+
+    size_wh: tuple[int, int]
+    batch: int
+    steps: int
+    share: float
+
+
+STAGES = (
+    Stage((80, 48), 64, 2000, 0.25),
+    Stage((160, 96), 32, 2000, 0.5),
+    Stage((320, 192), 16, 560, 0.25),
+)
+RATE, RATE_BATCH, SEED = 0.003, 64, 1  # other batches move at a rate that grows with their root
+WEIGHT_DECAY = 1e-4
+TOLD_EVERY, KEPT_EVERY = 3200, 12800  # pictures
+
+
+class Training:
+    """The network, its optimizer, and how far they are."""
+
+    def __init__(self, start: Path, checkpoint: Path) -> None:
+        self.network = Network(start)
+        draw_weights(self.network, SEED)
+        self.network.train()
+        self.done = 0
+        self.course: list[dict[str, Any]] = []
+        self._learned = [value for value in self.network.parameters() if value.requires_grad]
+        self._optimizer = torch.optim.AdamW(self._learned, eps=1e-7, weight_decay=WEIGHT_DECAY, fused=True)
+        self._forward = OnProcessor(self.network)
+        self._rng = np.random.default_rng(SEED)
+        self._checkpoint = checkpoint
+        torch.manual_seed(SEED)
+        if checkpoint.is_file():
+            kept = torch.load(checkpoint, weights_only=False)
+            self.network.load_state_dict(kept["network"])
+            self._optimizer.load_state_dict(kept["optimizer"])
+            self.done, self.course = kept["done"], kept["course"]
+            self._rng.bit_generator.state = kept["rng"]
+            torch.set_rng_state(kept["torch_rng"])
+
+    def run(self, data: PictureSet) -> None:
+        """Go through the stages that are left, and keep a checkpoint now and then."""
+        planes = torch.from_numpy(data.planes)
+        sums, told, began = torch.zeros(3), self.done, time.perf_counter()
+        first, spent = 0, 0.0
+        for stage in STAGES:
+            for number in range(self.done - first, stage.steps):
+                rate = RATE * schedule(spent + stage.share * number / stage.steps)
+                sums += self._step(data, planes, stage, rate * math.sqrt(stage.batch / RATE_BATCH))
+                self.done += 1
+                last = number == stage.steps - 1
+                if self.done % (TOLD_EVERY // stage.batch) == 0 or last:
+                    loss, shared, joined = sums.tolist()
+                    seconds, steps = time.perf_counter() - began, self.done - told
+                    row = {"step": self.done, "loss": loss / steps, "iou": shared / joined, "seconds": seconds}
+                    self.course.append({**row, "size_wh": list(stage.size_wh)})
+                    speed = steps * stage.batch / seconds
+                    tell(f"step {self.done}: loss {row['loss']:.4f}, IoU {row['iou']:.4f}, {speed:.0f} pictures/s")
+                    sums.zero_()
+                    told, began = self.done, time.perf_counter()
+                    if last or self.done % (KEPT_EVERY // stage.batch) == 0:
+                        self._keep()
+            first, spent = first + stage.steps, spent + stage.share
+
+    def _step(self, data: PictureSet, planes: torch.Tensor, stage: Stage, rate: float) -> torch.Tensor:
+        """Loss, and pixels that answer and truth share and join."""
+        numbers = self._rng.choice(len(planes), stage.batch, replace=False)
+        chances = draw_chances(self._rng, data.boxes[numbers], data.aspects[numbers], stage.size_wh)
+        with torch.no_grad():
+            given = (torch.from_numpy(values) for values in chances.arrays())
+            x, y = see(planes[torch.from_numpy(numbers)], *given, stage.size_wh, stage.size_wh[::-1])
+        logits = self._forward(x)
+        loss = dice_and_cross_entropy(logits, y)
+        self._optimizer.param_groups[0]["lr"] = rate
+        self._optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._learned, 1.0)
+        self._optimizer.step()
+        with torch.no_grad():
+            said, true = logits > 0, y > 0.5
+            return torch.stack([loss.detach(), (said & true).sum().float(), (said | true).sum().float()])
+
+    def _keep(self) -> None:
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "done": self.done,
+            "course": self.course,
+            "rng": self._rng.bit_generator.state,
+            "torch_rng": torch.get_rng_state(),
+        }
+        with atomic_path(self._checkpoint) as temporary:
+            torch.save(state, temporary)
+
+
+@click.command(cls=Command)
+@click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("start", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def main(work: Path, start: Path) -> None:
+    """Train the untrained network START, whose weights are drawn anew, with the sets in WORK."""
+    path = work / "models" / "reference.keras"
+    path.parent.mkdir(exist_ok=True)
+    data = load_set([work / "first"], torch.get_num_threads())
+    tell(f"first: {len(data.planes)} pictures read")
+    training = Training(start, path.with_suffix(".checkpoint"))
+    training.run(data)
+    validation = load_set([work / "validation"], torch.get_num_threads())
+    iou = validate(training.network, torch.from_numpy(validation.planes))
+    tell(f"{path.name}: IoU {iou:.4f} on validation")
+    with atomic_path(path) as temporary:
+        training.network.save(temporary, start)
+    summary = summarize(
+        InputSpec(training.network.size_wh, fit="turn"),
+        OutputSpec(),
+        {
+            "preset": "reference",
+            "settings": {
+                "stages": [asdict(stage) for stage in STAGES],
+                "rate": RATE,
+                "seed": SEED,
+                "loss": "dice+bce",
+                "schedule": "cosine",
+            },
+            "machine": machine(),
+            "date": datetime.now(timezone.utc).date().isoformat(),
+            "parameters": sum(value.numel() for value in training.network.parameters()),
+            "start": None,
+        },
+        [
+            {
+                "name": "first",
+                "licence": LICENCES["drawn"],
+                "pictures": len(data.planes),
+                **drawn_from(work / "first"),
+                "share": 1.0,
+            }
+        ],
+        {"course": training.course, "validation": {"pictures": len(validation.planes), "document_iou": iou}},
+    )
+    write_json(summary_path(path), summary)
+
+
+if __name__ == "__main__":
+    main()
