@@ -5,7 +5,7 @@ Stands apart because device, benchmark and training read one answer in one way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,6 +64,10 @@ class Finding:
         """Whether the network for borders sees so little of the sides that a closer look may find better ones."""
         return self.support is not None and self.support < _DOUBTED_SUPPORT
 
+    def if_sure(self, min_confidence: float) -> Finding:
+        """Without its quad where that is less sure."""
+        return self if self.confidence >= min_confidence else replace(self, quad=None)
+
 
 def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:
     """The probability that a pixel is part of a document.
@@ -98,61 +102,51 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
         inside = mask_of(quad, region)
         likeness = iou(inside, region)
     in_image = map_to_image(quad, probability, placement)
-    return _finding(in_image, signs_of(inside, probability, likeness, cost_of(in_image, placement)), spec)
+    found = _finding(in_image, signs_of(inside, probability, likeness, cost_of(in_image, placement)))
+    return found.if_sure(spec.min_confidence)
 
 
-def locate_document(
-    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec, borders: BorderNetwork
-) -> Finding:
+def locate_document(image: RgbImage, belief: Belief, borders: BorderNetwork) -> Finding:
     """Find the one document that a probability map shows best, with its sides where the picture shows them.
 
     Args:
         image: (H, W, 3) uint8, RGB, the picture.
-        probability: (h, w) float32, from `document_probability`.
-        placement: how the picture was fitted into the input.
-        spec: the contract's output: threshold and least confidence.
+        belief: the map, of the whole picture.
         borders: asked where the document ends.
+
+    Returns:
+        The answer, however sure.
     """
-    plain = plain_document(image, probability, placement, spec, borders)
-    return contested_document(image, probability, placement, spec, borders) if plain is None else plain
+    plain = plain_document(image, belief, borders)
+    return contested_document(image, belief, borders) if plain is None else plain
 
 
-def plain_document(
-    image: RgbImage, probability: np.ndarray, placement: Placement, spec: OutputSpec, borders: BorderNetwork | None
-) -> Finding | None:
+def plain_document(image: RgbImage, belief: Belief, borders: BorderNetwork | None) -> Finding | None:
     """`locate_document` where the map is clean: no region, or a four-sided one of a shape that cards show.
 
     Arguments as there; without a network for borders the sides lie on the edges nearest to the map's.
     Returns None where the region is something else.
     """
-    region = largest_region(probability, spec.threshold)
+    probability = belief.probability
+    region = largest_region(probability, belief.threshold)
     if not _is_large_enough(region):
         return Finding(None, 0.0)
-    quad, inside, likeness = outlined(probability, region, spec.threshold)
+    quad, inside, likeness = outlined(probability, region, belief.threshold)
     if likeness < FOUR_SIDED:
         return None
-    belief = Belief(probability, placement, spec.threshold)
-    refinement = refine_quad(image, map_to_image(quad, probability, placement), belief=belief)
+    refinement = refine_quad(image, map_to_image(quad, probability, belief.placement), belief=belief)
     cost = refinement.shape_cost
     if cost > PLAIN_COST:
         return None
     signs = signs_of(inside, probability, likeness, cost, refinement)
     if borders is None:
-        return _finding(refinement.quad, signs, spec)
+        return _finding(refinement.quad, signs)
     trial = bordered_by(image, trial_of(refinement, belief), belief, borders, _TIMES)
     signs = max(signs, trial.signs(probability, [region]), key=Signs.confidence)
-    return _finding(trial.refinement.quad, signs, spec, trial.support)
+    return _finding(trial.refinement.quad, signs, trial.support)
 
 
-def contested_document(
-    image: RgbImage,
-    probability: np.ndarray,
-    placement: Placement,
-    spec: OutputSpec,
-    borders: BorderNetwork,
-    *,
-    hurried: bool = False,
-) -> Finding:
+def contested_document(image: RgbImage, belief: Belief, borders: BorderNetwork, *, hurried: bool = False) -> Finding:
     """`locate_document` where the region is not four-sided, or has a shape that flat cards seldom show to a camera.
 
     The regions of several levels, in which an object or print beside the card may be parted from it, give quads of
@@ -160,10 +154,10 @@ def contested_document(
     enough of the sides of one; `hurried` tries fewer. That one is taken that map, network and shape together speak for.
     Other arguments as there.
     """
-    belief = Belief(probability, placement, spec.threshold)
+    probability, placement = belief.probability, belief.placement
     regions: list[np.ndarray] = []
     starts: list[np.ndarray] = []
-    for level in _levels(spec.threshold)[: _LEVELS_IN_A_HURRY if hurried else None]:
+    for level in _levels(belief.threshold)[: _LEVELS_IN_A_HURRY if hurried else None]:
         region = largest_region(probability, level)
         if not _is_large_enough(region):
             continue
@@ -184,16 +178,14 @@ def contested_document(
     before, best = max(ways, key=lambda way: way[1].worth())
     # Sides that lie elsewhere make a document no less a document.
     signs = max((trial.signs(probability, regions) for trial in (before, best)), key=Signs.confidence)
-    return _finding(best.refinement.quad, signs, spec, best.support)
+    return _finding(best.refinement.quad, signs, best.support)
 
 
-def _finding(quad: np.ndarray, signs: Signs, spec: OutputSpec, support: float | None = None) -> Finding:
+def _finding(quad: np.ndarray, signs: Signs, support: float | None = None) -> Finding:
     try:
-        found = as_quad(quad)
+        return Finding(as_quad(quad), signs.confidence(), signs, support)
     except InvalidQuadError:
         return Finding(None, 0.0)
-    confidence = signs.confidence()
-    return Finding(found if confidence >= spec.min_confidence else None, confidence, signs, support)
 
 
 def _levels(threshold: float) -> list[float]:

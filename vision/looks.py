@@ -50,37 +50,32 @@ def locate_closely(
     Raises:
         ModelError: by `look` and `borders`, where a network does not answer.
     """
-    found = _answer(image, first, replace(spec, min_confidence=0.0), look, borders, hurried)
-    if found.quad is None or found.confidence < spec.min_confidence:
-        return replace(found, quad=None)
+    found = _answer(image, first, look, borders, hurried).if_sure(spec.min_confidence)
+    if found.quad is None:
+        return found
     return replace(found, quad=with_unseen_side(found.quad, first.placement.image_size_wh))
 
 
-def _answer(
-    image: RgbImage, first: Belief, spec: OutputSpec, look: Look, borders: BorderNetwork, hurried: bool
-) -> Finding:
+def _answer(image: RgbImage, first: Belief, look: Look, borders: BorderNetwork, hurried: bool) -> Finding:
     """The answer, however sure."""
-
-    def clean(belief: Belief) -> Finding | None:
-        return plain_document(image, belief.probability, belief.placement, spec, None if hurried else borders)
-
     belief, view = first, None
-    found = clean(belief)
+    asked = None if hurried else borders  # about a clean map
+    found = plain_document(image, belief, asked)
     for _ in range(_REGION_LOOKS_IN_A_HURRY if hurried else 1):
         last, view = view, _closer(belief) if found is None else None
         if view is None or view == last:
             break
         belief = look(view, belief)
-        found = clean(belief)
+        found = plain_document(image, belief, asked)
     if found is None:
-        found = contested_document(image, belief.probability, belief.placement, spec, borders, hurried=hurried)
+        found = contested_document(image, belief, borders, hurried=hurried)
     if hurried or found.quad is None or not found.is_doubtful:
         return found
     closer = view_of_quad(found.quad, belief.placement)
     if closer is None or closer == view:
         return found
     belief = look(closer, belief)
-    other = locate_document(image, belief.probability, belief.placement, spec, borders)
+    other = locate_document(image, belief, borders)
     better = max(found, other, key=lambda finding: finding.support or 0.0)
     return replace(better, confidence=mean_confidence(found.confidence, other.confidence))
 

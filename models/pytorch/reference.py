@@ -52,9 +52,9 @@ class Stage:
 
 
 STAGES = (
-    Stage((80, 48), 64, 2000, 0.25),
-    Stage((160, 96), 32, 2000, 0.5),
-    Stage((320, 192), 16, 560, 0.25),
+    Stage((80, 48), 64, 1200, 0.16),
+    Stage((160, 96), 32, 2200, 0.55),
+    Stage((320, 192), 16, 640, 0.29),
 )
 RATE, RATE_BATCH, SEED = 0.003, 64, 1  # other batches move at a rate that grows with their root
 WEIGHT_DECAY = 1e-4

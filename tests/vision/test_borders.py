@@ -9,12 +9,13 @@ from border_networks import certain_of, make_known, seeing_nothing, sure_of_what
 
 from unetlite.vision import trials
 from unetlite.vision.borders import PLACES, SAMPLES, as_input, crossings, read_borders, strips_of
-from unetlite.vision.contract import InputSpec, OutputSpec
+from unetlite.vision.contract import InputSpec
 from unetlite.vision.document import locate_document, plain_document
 from unetlite.vision.edges import CELLS
 from unetlite.vision.metrics import quad_iou
 from unetlite.vision.preprocess import place
 from unetlite.vision.quad import quad_mask
+from unetlite.vision.refine import Belief
 
 CARD = np.array([[150, 110], [493, 120], [488, 336], [145, 326]], np.float32)  # ID-1, a little turned
 LOST = CARD.copy()  # its lower side lies a sixth too high
@@ -91,10 +92,10 @@ def test_a_strip_that_map_and_picture_lost_comes_back_where_the_network_knows_it
     probability = cv2.resize(
         (quad_mask(LOST, (480, 640)) | (pen > 0)).astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA
     )
-    spec, placement = OutputSpec(min_confidence=0.0), place((640, 480), InputSpec())
+    belief = Belief(probability, place((640, 480), InputSpec()), 0.5)
     if known:
         make_known(CARD, monkeypatch)
-    found = locate_document(image, probability, placement, spec, seeing_nothing)
+    found = locate_document(image, belief, seeing_nothing)
     assert quad_iou(found.quad, CARD if known else LOST) > 0.95
     assert found.support > 0.7 if known else found.support == 0.0
 
@@ -108,12 +109,12 @@ def test_a_clean_map_yields_to_the_borders_that_the_network_sees(
     blank[quad_mask(CARD, (480, 640))] = (214, 213, 212)
     cv2.polylines(blank, [np.rint(frame).astype(np.int32)], True, (40, 40, 40), 3)
     probability = cv2.resize(quad_mask(frame, (480, 640)).astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA)
-    spec, placement = OutputSpec(min_confidence=0.0), place((640, 480), InputSpec())
-    plain = plain_document(blank, probability, placement, spec, None)
+    belief = Belief(probability, place((640, 480), InputSpec()), 0.5)
+    plain = plain_document(blank, belief, None)
     assert quad_iou(plain.quad, frame) > 0.95 and plain.support is None
     truth = CARD if whose == "the card's" else frame
     make_known(truth, monkeypatch)
-    found = locate_document(blank, probability, placement, spec, seeing_nothing)
+    found = locate_document(blank, belief, seeing_nothing)
     assert quad_iou(found.quad, truth) > 0.95
     assert found.confidence >= plain.confidence
 
@@ -125,10 +126,10 @@ def test_beside_a_quad_that_the_network_is_certain_of_none_is_looked_for(
     monkeypatch.setattr(trials, "quad_of_borders", lambda *given: asked.append(given))
     blank[quad_mask(CARD, (480, 640))] = (214, 213, 212)
     probability = cv2.resize(quad_mask(CARD, (480, 640)).astype(np.float32), (80, 60), interpolation=cv2.INTER_AREA)
-    placement = place((640, 480), InputSpec())
-    sure = locate_document(blank, probability, placement, OutputSpec(), sure_of_what_it_is_shown)
+    belief = Belief(probability, place((640, 480), InputSpec()), 0.5)
+    sure = locate_document(blank, belief, sure_of_what_it_is_shown)
     assert quad_iou(sure.quad, CARD) > 0.98 and sure.support > 0.8 and asked == []
-    unsure = locate_document(blank, probability, placement, OutputSpec(), seeing_nothing)
+    unsure = locate_document(blank, belief, seeing_nothing)
     assert quad_iou(unsure.quad, CARD) > 0.98 and len(asked) == 1
 
 
@@ -144,7 +145,7 @@ def test_of_several_quads_of_a_map_the_one_that_the_network_supports_is_taken(
     )
     probability = np.maximum(sure, 0.8 * unsure)
     probability[20:24, 60:75] = 0.8  # and a pen beside both: no clean region
-    spec, placement = OutputSpec(min_confidence=0.0), place((640, 480), InputSpec())
+    belief = Belief(probability, place((640, 480), InputSpec()), 0.5)
     truth = CARD if whose == "the card's" else sheet
     make_known(truth, monkeypatch)
-    assert quad_iou(locate_document(blank, probability, placement, spec, seeing_nothing).quad, truth) > 0.95
+    assert quad_iou(locate_document(blank, belief, seeing_nothing).quad, truth) > 0.95

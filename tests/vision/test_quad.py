@@ -15,6 +15,7 @@ from unetlite.vision.mask import level_points
 from unetlite.vision.metrics import quad_iou
 from unetlite.vision.preprocess import place
 from unetlite.vision.quad import as_quad, crop_quad, fit_quad, order_corners, polygon_area, quad_mask
+from unetlite.vision.refine import Belief
 
 CARD = np.array([[60, 50], [250, 64], [244, 180], [52, 170]], np.float32)
 
@@ -113,7 +114,7 @@ def test_where_the_mask_spills_over_the_picture_chooses_the_quad(kind: str) -> N
         soft = cv2.resize(sheet.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA) * 0.65
         probability = np.maximum(probability, soft)
     placement = place((640, 480), InputSpec())
-    found = locate_document(picture, probability, placement, OutputSpec(), TfliteBorders())
+    found = locate_document(picture, Belief(probability, placement, 0.5), TfliteBorders())
     assert quad_iou(found.quad, CARD * 2 + 0.5) > 0.99
     assert found.confidence > 0.8
     if kind == "spilled over":
@@ -129,7 +130,7 @@ def test_a_side_that_an_object_hides_lies_where_the_shape_of_a_card_wants_it() -
     picture[hand] = (90, 70, 60)
     seen = quad_mask(card, (480, 640)) & ~hand
     probability = cv2.resize(seen.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
-    found = locate_document(picture, probability, place((640, 480), InputSpec()), OutputSpec(), TfliteBorders())
+    found = locate_document(picture, Belief(probability, place((640, 480), InputSpec()), 0.5), TfliteBorders())
     assert quad_iou(found.quad, card) > 0.97
 
 
@@ -140,17 +141,16 @@ def test_a_side_that_the_map_has_far_off_is_found_where_the_picture_shows_it() -
     picture[quad_mask(card, (480, 640))] = (205, 200, 190)
     lower = card + np.array([[0, 0], [0, 0], [0, 48], [0, 48]], np.float32)
     probability = cv2.resize(quad_mask(lower, (480, 640)).astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
-    found = locate_document(picture, probability, place((640, 480), InputSpec()), OutputSpec(), TfliteBorders())
+    found = locate_document(picture, Belief(probability, place((640, 480), InputSpec()), 0.5), TfliteBorders())
     assert quad_iou(found.quad, card) > 0.97
 
 
 def test_what_the_picture_does_not_show_is_less_sure() -> None:
     probability = cv2.resize(quad_mask(CARD, (240, 320)).astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
     picture = np.full((480, 640, 3), (70, 60, 50), np.uint8)
-    spec = OutputSpec(min_confidence=0.0)
-    blank = locate_document(picture, probability, place((640, 480), InputSpec()), spec, TfliteBorders())
+    blank = locate_document(picture, Belief(probability, place((640, 480), InputSpec()), 0.5), TfliteBorders())
     picture[quad_mask(CARD * 2 + 0.5, (480, 640))] = (205, 200, 190)
-    shown = locate_document(picture, probability, place((640, 480), InputSpec()), spec, TfliteBorders())
+    shown = locate_document(picture, Belief(probability, place((640, 480), InputSpec()), 0.5), TfliteBorders())
     assert shown.confidence > 0.95 and 1 - blank.confidence > 8 * (1 - shown.confidence)
     assert shown.signs is not None and shown.signs.agreement == 1.0
 
@@ -167,7 +167,7 @@ def test_a_map_that_is_unsure_and_a_shape_that_no_card_has_take_confidence() -> 
 def test_a_map_with_nothing_in_it_is_no_document_in_any_picture() -> None:
     picture = np.full((480, 640, 3), 90, np.uint8)
     nothing = np.zeros((64, 64), np.float32)
-    found = locate_document(picture, nothing, place((640, 480), InputSpec()), OutputSpec(), TfliteBorders())
+    found = locate_document(picture, Belief(nothing, place((640, 480), InputSpec()), 0.5), TfliteBorders())
     assert found.quad is None and found.confidence == 0.0
 
 
