@@ -1,0 +1,115 @@
+"""What the small network gives up against the preset `reference`: both trained on drawn pictures alone.
+
+    python benchmarks/reference.py DLC2021_DEV DRAWN \\
+        --model reference WORK/exported/reference.int8.tflite WORK/models/reference.training.json \\
+        --model unetlite-base WORK/exported/unetlite-base.int8.tflite models/unetlite-base.training.json
+
+No frame of DLC2021_DEV was in either training, nor a picture of DRAWN (see `benchmarks/kinds.py`). Quads are found as
+`unet-infer` finds them. How much each network has been taught stands beside what it reaches.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from accuracy import CONDITIONS, condition, score
+from tables import table, write_tables
+
+from unetlite.edge.segmenter import load_segmenter
+from unetlite.vision.dataset import find_samples, read_quad
+from unetlite.vision.files import read_json
+from unetlite.vision.image import RgbImage, read_image
+from unetlite.vision.quad import Quad, as_quad
+
+ROOT = Path(__file__).resolve().parents[1]
+DRAWN, WITHOUT = "drawn", "drawn, without a document"
+STAGE_COLUMNS = ["size of the views", "steps", "views", "duration", "IoU on augmented training pictures, last"]
+COLUMNS = ["model", "parameters", "views in training", "IoU of maps", *CONDITIONS, DRAWN, f"{WITHOUT}, taken for one"]
+
+
+def pictures(frames: Path, drawn: Path) -> Iterator[tuple[str, RgbImage, Quad | None]]:
+    """Each picture with its group and its truth."""
+    with open(frames / "conditions.tsv", newline="") as file:
+        conditions = {row["image"]: condition(row) for row in csv.DictReader(file, delimiter="\t")}
+    for sample in find_samples(frames):
+        group = conditions[sample.image.relative_to(frames).as_posix()]
+        yield group, read_image(sample.image), read_quad(sample.polygon)
+    for path in sorted((drawn / "ground_truth").glob("*.json")):
+        quad = read_json(path)["quad"]
+        image = read_image(drawn / "images" / f"{path.stem}.jpg")
+        yield (WITHOUT, image, None) if quad is None else (DRAWN, image, as_quad(quad))
+
+
+def line(name: str, summary: dict[str, Any], scores: dict[str, list[dict[str, Any]]]) -> list[Any]:
+    """A model's row: the mean quad IoU, the share >= 0.9, and the mean by the map alone."""
+    settings = summary["settings"]
+    views = sum(stage["batch"] * stage["steps"] for stage in settings.get("stages", [settings]))
+    cells = []
+    for group in (*CONDITIONS, DRAWN):
+        found, coarse = (np.array([each[key] for each in scores[group]]) for key in ("quad_iou", "quad_iou_map"))
+        cells.append(f"{found.mean():.3f}, {100 * (found >= 0.9).mean():.0f} % ({coarse.mean():.3f})")
+    taken = [each["found"] for each in scores[WITHOUT]]
+    iou = summary["validation"]["document_iou"]
+    sizes = [f"{count / 1e6:.2f} million" for count in (summary["parameters"], views)]
+    return [f"`{name}`", *sizes, f"{iou:.3f}", *cells, f"{sum(taken)} of {len(taken)}"]
+
+
+def stages(summary: dict[str, Any]) -> list[list[Any]]:
+    """Of a training in stages a row each: the views' size, steps, views, duration, IoU at its end."""
+    rows = []
+    for stage in summary["settings"]["stages"]:
+        course = [row for row in summary["course"] if row["size_wh"] == stage["size_wh"]]
+        seconds = sum(row["seconds"] for row in course)
+        size = "x".join(str(side) for side in stage["size_wh"])
+        views = stage["batch"] * stage["steps"]
+        rows.append([size, stage["steps"], views, f"{seconds / 60:.0f} min", f"{course[-1]['iou']:.3f}"])
+    return rows
+
+
+@click.command()
+@click.argument("frames", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("drawn", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--model",
+    "models",
+    type=(str, click.Path(exists=True, path_type=Path), click.Path(exists=True, path_type=Path)),
+    multiple=True,
+    required=True,
+    help="NAME FILE.tflite SUMMARY.training.json",
+)
+@click.option("--report", type=click.Path(path_type=Path), default=ROOT / "docs" / "results" / "reference.json")
+def main(frames: Path, drawn: Path, models: tuple[tuple[str, Path, Path], ...], report: Path) -> None:
+    """Score the models on each picture, and write the table."""
+    segmenters = {name: load_segmenter(path) for name, path, _ in models}
+    scores: dict[str, dict[str, list[dict[str, Any]]]] = {name: defaultdict(list) for name in segmenters}
+    for group, image, truth in pictures(frames, drawn):
+        for name, segmenter in segmenters.items():
+            if truth is None:
+                scores[name][group].append({"found": segmenter(image).finding.quad is not None})
+            else:
+                scores[name][group].append(score(segmenter, image, truth))
+    summaries = {name: read_json(path) for name, _, path in models}
+    tables = [table("", COLUMNS, [line(name, summary, scores[name]) for name, summary in summaries.items()])]
+    for name, summary in summaries.items():
+        if "stages" in summary["settings"]:
+            title = f"How `{name}` was trained: {summary['date']}, {summary['machine']}"
+            tables.append(table(title, STAGE_COLUMNS, stages(summary)))
+    counts = {group: len(each) for group, each in scores[models[0][0]].items()}
+    told = ", ".join(f"{counts[group]} {group}" for group in (*CONDITIONS, DRAWN, WITHOUT))
+    write_tables(
+        report,
+        tables,
+        data=f"int8 models; {told}; mean quad IoU, share >= 0.9, and in brackets the mean before refinement",
+        command="benchmarks/reference.py",
+        images=scores,
+    )
+
+
+if __name__ == "__main__":
+    main()

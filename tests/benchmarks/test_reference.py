@@ -1,0 +1,51 @@
+"""benchmarks/reference.py: what its lines say of known scores and summaries."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import reference  # noqa: E402
+
+STAGES = [
+    {"size_wh": [80, 48], "batch": 64, "steps": 200, "share": 0.5},
+    {"size_wh": [160, 96], "batch": 32, "steps": 100, "share": 0.5},
+]
+COURSE = [
+    {"step": 100, "loss": 0.9, "iou": 0.5, "seconds": 60.0, "size_wh": [80, 48]},
+    {"step": 200, "loss": 0.8, "iou": 0.6, "seconds": 60.0, "size_wh": [80, 48]},
+    {"step": 300, "loss": 0.6, "iou": 0.7, "seconds": 240.0, "size_wh": [160, 96]},
+]
+SUMMARY: dict[str, Any] = {
+    "settings": {"stages": STAGES},
+    "parameters": 6_000_000,
+    "course": COURSE,
+    "validation": {"document_iou": 0.75},
+}
+
+
+def test_a_model_stands_beside_how_much_it_was_taught() -> None:
+    found = {"quad_iou": 0.95, "quad_iou_map": 0.8}
+    lost = {"quad_iou": 0.0, "quad_iou_map": 0.0}
+    scores = {
+        **dict.fromkeys(("cut", "uncut", "occluders"), [found]),
+        reference.DRAWN: [found, lost],
+        reference.WITHOUT: [{"found": True}, {"found": False}, {"found": False}],
+    }
+    told = reference.line("reference", SUMMARY, scores)
+    assert len(told) == len(reference.COLUMNS)
+    assert told[:4] == ["`reference`", "6.00 million", "0.02 million", "0.750"]
+    assert told[4] == "0.950, 100 % (0.800)"
+    assert told[7:] == ["0.475, 50 % (0.400)", "1 of 3"]
+    plain = {**SUMMARY, "settings": {"batch": 256, "steps": 10500}}
+    assert reference.line("unetlite-base", plain, scores)[2] == "2.69 million"
+
+
+def test_a_training_in_stages_is_told_stage_by_stage() -> None:
+    assert reference.stages(SUMMARY) == [
+        ["80x48", 200, 12800, "2 min", "0.600"],
+        ["160x96", 100, 3200, "4 min", "0.700"],
+    ]
