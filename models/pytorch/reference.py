@@ -1,8 +1,8 @@
 """The preset `reference` from drawn pictures, on a processor: the network that the small ones are measured against.
 
-    models/pytorch/draw.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK  # its sets `validation` and `first` are read
     python models/pytorch/reference.py WORK WORK/reference.keras
 
+WORK holds the sets `validation` and `first`, as `models/recipe-reference.sh` draws them, which also runs this.
 It costs a hundred times as much as `edge`. So it learns from small views first, and sees them as large as devices feed
 them only at the end: it is all convolutions, whose weights fit any size. It enters WORK/models as `reference.keras`,
 with its summary. An interrupted training goes on from its last checkpoint.

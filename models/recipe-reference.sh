@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The preset `reference` trained on drawn pictures, and what `unetlite-base` gives up against it.
+#   models/recipe-reference.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK
+# No GPU, but a processor with AVX-512 and BF16, gcc, and in one environment the project with its extras train-cpu and
+# export, PyTorch and h5py: two hours on two cores. What is there already is kept, so an interrupted run goes on.
+set -euo pipefail
+backgrounds=$(realpath "$1") faces=$(realpath "$2") poses=$(realpath "$3") frames=$(realpath "$4")
+mkdir -p "$5/models"
+work=$(realpath "$5")
+cd "$(dirname "$0")/.."
+
+draw() { # NAME COUNT SEED NEGATIVES: as draw.sh does
+    [ -f "$work/$1.done" ] && return
+    unet-data synthesize --to "$work/$1" --count "$2" --seed "$3" --negatives "$4" \
+        --backgrounds "$backgrounds" --faces "$work/faces" --poses "$poses"
+    touch "$work/$1.done"
+}
+
+export_int8() { # NETWORK.keras: a picture that int8 loses is part of the score; no device runs these
+    unet-export "$1" --int8 --calibration "$work/calibration.json" --validation "$work/validation-split" \
+        --max-image-loss 1 --max-share-loss 5 --to "$work/exported" --overwrite
+}
+
+[ -d "$work/faces" ] || { cp -r "$faces" "$work/faces" && chmod -R u+w "$work/faces" && rm -rf "$work/faces/sidtd"; }
+draw validation 800 5040 0.2
+draw first 12000 5041 0.2
+draw kinds 900 9002 0.15
+[ -f "$work/reference.keras" ] || python3 -c "
+from unetlite.training.unet import build_unet
+build_unet('reference', (320, 192)).save('$work/reference.keras')"
+[ -f "$work/models/reference.keras" ] || python3 models/pytorch/reference.py "$work" "$work/reference.keras"
+[ -d "$work/validation-split" ] || unet-data prepare "$work/validation" --to "$work/validation-split" --split 25/75/0
+[ -f "$work/calibration.json" ] || unet-calibrate "$work/validation-split" --count 128 --to "$work/calibration.json"
+export_int8 "$work/models/reference.keras"
+export_int8 models/unetlite-base.keras
+cp "$work/models/reference.training.json" models/
+python3 benchmarks/reference.py "$frames" "$work/kinds" \
+    --model reference "$work/exported/reference.int8.tflite" models/reference.training.json \
+    --model unetlite-base "$work/exported/unetlite-base.int8.tflite" models/unetlite-base.training.json
