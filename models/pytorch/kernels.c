@@ -116,6 +116,15 @@ static void add_up(double *own, int at, vec v)
         own[at + i] += parts[i];
 }
 
+/* A thread's sums, added to those of all. */
+static void hand_over(double *own, float *sums, int count)
+{
+#pragma omp critical
+    for (int i = 0; i < count; i++)
+        sums[i] += own[i];
+    free(own);
+}
+
 /* sums: (2, C), over all N pixels of z and of its square. */
 void moments(const bf16 *z, float *sums, long N, int C)
 {
@@ -133,10 +142,7 @@ void moments(const bf16 *z, float *sums, long N, int C)
                 }
                 add_up(own, c, sum), add_up(own, C + c, squares);
             }
-#pragma omp critical
-        for (int i = 0; i < 2 * C; i++)
-            sums[i] += own[i];
-        free(own);
+        hand_over(own, sums, 2 * C);
     }
 }
 
@@ -178,10 +184,7 @@ void rectify_sums(const bf16 *z, const bf16 *g, const float *scale, const float 
                 }
                 add_up(own, c, sum), add_up(own, C + c, product);
             }
-#pragma omp critical
-        for (int i = 0; i < 2 * C; i++)
-            sums[i] += own[i];
-        free(own);
+        hand_over(own, sums, 2 * C);
     }
 }
 
