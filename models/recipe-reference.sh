@@ -34,6 +34,6 @@ build_unet('reference', (320, 192)).save('$work/reference.keras')"
 export_int8 "$work/models/reference.keras"
 export_int8 models/unetlite-base.keras
 cp "$work/models/reference.training.json" models/
-python3 benchmarks/reference.py "$frames" "$work/kinds" \
+python3 benchmarks/reference_gap.py "$frames" "$work/kinds" \
     --model reference "$work/exported/reference.int8.tflite" models/reference.training.json \
     --model unetlite-base "$work/exported/unetlite-base.int8.tflite" models/unetlite-base.training.json

@@ -26,7 +26,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def torch() -> object:
-    return pytest.importorskip("torch", reason="PyTorch is installed for models/recipe.sh and recipe-reference.sh alone")
+    return pytest.importorskip("torch", reason="PyTorch is installed for two recipes in models/ alone")
 
 
 def places_of(chances: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What the small network gives up against the preset `reference`: both trained on drawn pictures alone.
 
-    python benchmarks/reference.py DLC2021_DEV DRAWN \\
+    python benchmarks/reference_gap.py DLC2021_DEV DRAWN \\
         --model reference WORK/exported/reference.int8.tflite WORK/models/reference.training.json \\
         --model unetlite-base WORK/exported/unetlite-base.int8.tflite models/unetlite-base.training.json
 
@@ -83,7 +83,7 @@ def stages(summary: dict[str, Any]) -> list[list[Any]]:
     required=True,
     help="NAME FILE.tflite SUMMARY.training.json",
 )
-@click.option("--report", type=click.Path(path_type=Path), default=ROOT / "docs" / "results" / "reference.json")
+@click.option("--report", type=click.Path(path_type=Path), default=ROOT / "docs" / "results" / "reference-gap.json")
 def main(frames: Path, drawn: Path, models: tuple[tuple[str, Path, Path], ...], report: Path) -> None:
     """Score the models on each picture, and write the table."""
     segmenters = {name: load_segmenter(path) for name, path, _ in models}
@@ -106,7 +106,7 @@ def main(frames: Path, drawn: Path, models: tuple[tuple[str, Path, Path], ...], 
         report,
         tables,
         data=f"int8 models; {told}; mean quad IoU, share >= 0.9, and in brackets the mean before refinement",
-        command="benchmarks/reference.py",
+        command="benchmarks/reference_gap.py",
         images=scores,
     )
 

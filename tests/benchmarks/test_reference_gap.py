@@ -1,4 +1,4 @@
-"""benchmarks/reference.py: what its lines say of known scores and summaries."""
+"""benchmarks/reference_gap.py: what its lines say of known scores and summaries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-import reference  # noqa: E402
+import reference_gap  # noqa: E402
 
 STAGES = [
     {"size_wh": [80, 48], "batch": 64, "steps": 200, "share": 0.5},
@@ -32,20 +32,20 @@ def test_a_model_stands_beside_how_much_it_was_taught() -> None:
     lost = {"quad_iou": 0.0, "quad_iou_map": 0.0}
     scores = {
         **dict.fromkeys(("cut", "uncut", "occluders"), [found]),
-        reference.DRAWN: [found, lost],
-        reference.WITHOUT: [{"found": True}, {"found": False}, {"found": False}],
+        reference_gap.DRAWN: [found, lost],
+        reference_gap.WITHOUT: [{"found": True}, {"found": False}, {"found": False}],
     }
-    told = reference.line("reference", SUMMARY, scores)
-    assert len(told) == len(reference.COLUMNS)
+    told = reference_gap.line("reference", SUMMARY, scores)
+    assert len(told) == len(reference_gap.COLUMNS)
     assert told[:4] == ["`reference`", "6.00 million", "0.02 million", "0.750"]
     assert told[4] == "0.950, 100 % (0.800)"
     assert told[7:] == ["0.475, 50 % (0.400)", "1 of 3"]
     plain = {**SUMMARY, "settings": {"batch": 256, "steps": 10500}}
-    assert reference.line("unetlite-base", plain, scores)[2] == "2.69 million"
+    assert reference_gap.line("unetlite-base", plain, scores)[2] == "2.69 million"
 
 
 def test_a_training_in_stages_is_told_stage_by_stage() -> None:
-    assert reference.stages(SUMMARY) == [
+    assert reference_gap.stages(SUMMARY) == [
         ["80x48", 200, 12800, "2 min", "0.600"],
         ["160x96", 100, 3200, "4 min", "0.700"],
     ]
