@@ -16,8 +16,9 @@ draw() { # NAME COUNT SEED NEGATIVES: as draw.sh does
     touch "$work/$1.done"
 }
 
-export_int8() { # NETWORK.keras: a picture that int8 loses is part of the score; no device runs these
-    unet-export "$1" --int8 --calibration "$work/calibration.json" --validation "$work/validation-split" \
+export_int8() { # NETWORK.keras SIZE: a picture that int8 loses is part of the score; no device runs these
+    unet-calibrate "$work/validation-split" --count 128 --size "$2" --to "$work/calibration-$2.json" --overwrite
+    unet-export "$1" --int8 --calibration "$work/calibration-$2.json" --validation "$work/validation-split" \
         --max-image-loss 1 --max-share-loss 5 --to "$work/exported" --overwrite
 }
 
@@ -27,12 +28,11 @@ draw first 12000 5041 0.2
 draw kinds 900 9002 0.15
 [ -f "$work/reference.keras" ] || python3 -c "
 from unetlite.training.unet import build_unet
-build_unet('reference', (320, 192)).save('$work/reference.keras')"
+build_unet('reference', (160, 96)).save('$work/reference.keras')"
 [ -f "$work/models/reference.keras" ] || python3 models/pytorch/reference.py "$work" "$work/reference.keras"
 [ -d "$work/validation-split" ] || unet-data prepare "$work/validation" --to "$work/validation-split" --split 25/75/0
-[ -f "$work/calibration.json" ] || unet-calibrate "$work/validation-split" --count 128 --to "$work/calibration.json"
-export_int8 "$work/models/reference.keras"
-export_int8 models/unetlite-base.keras
+export_int8 "$work/models/reference.keras" 160x96
+export_int8 models/unetlite-base.keras 320x192
 cp "$work/models/reference.training.json" models/
 python3 benchmarks/reference_gap.py "$frames" "$work/kinds" \
     --model reference "$work/exported/reference.int8.tflite" models/reference.training.json \

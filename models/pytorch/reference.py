@@ -3,9 +3,9 @@
     python models/pytorch/reference.py WORK WORK/reference.keras
 
 WORK holds the sets `validation` and `first`, as `models/recipe-reference.sh` draws them, which also runs this.
-It costs a hundred times as much as `edge`. So it learns from small views first, and sees them as large as devices feed
-them only at the end: it is all convolutions, whose weights fit any size. It enters WORK/models as `reference.keras`,
-with its summary. An interrupted training goes on from its last checkpoint.
+It costs a hundred times as much as `edge`. So it is fed with views of 160x96 pixels, of which it answers each, twice as
+finely as `edge` does; and with smaller ones first: it is all convolutions, whose weights fit any size. It enters
+WORK/models as `reference.keras`, with its summary. An interrupted training goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ class Stage:
 
 STAGES = (
     Stage((80, 48), 64, 1200, 0.16),
-    Stage((160, 96), 32, 2200, 0.55),
-    Stage((320, 192), 16, 640, 0.29),
+    Stage((160, 96), 32, 3000, 0.84),
 )
 RATE, RATE_BATCH, SEED = 0.003, 64, 1  # other batches move at a rate that grows with their root
 WEIGHT_DECAY = 1e-4
