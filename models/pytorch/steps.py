@@ -187,7 +187,7 @@ def validate(network: Network, planes: Tensor) -> float:
     """IoU of map and truth over the pixels of all pictures together, seen as they are."""
     map_hw = map_size(network, planes.device)
     shared = joined = 0.0
-    for part in planes.split(256):
+    for part in planes.split(32):  # a large network has no room for many more
         chances = [torch.from_numpy(values).to(part.device) for values in no_chances(len(part)).arrays()]
         x, y = see(part, *chances, network.size_wh, map_hw)
         said, true = network(x) > 0, y > 0.5
