@@ -69,6 +69,12 @@ def turned(image: RgbImage, truth: Quad) -> tuple[RgbImage, Quad]:
     return np.ascontiguousarray(np.rot90(image, -1)), as_quad(np.stack([image.shape[0] - 1 - y, x], axis=1))
 
 
+def read_conditions(frames: Path) -> dict[str, str]:
+    """One of `CONDITIONS` by the image's path below the frames' folder."""
+    with open(frames / "conditions.tsv", newline="") as file:
+        return {row["image"]: condition(row) for row in csv.DictReader(file, delimiter="\t")}
+
+
 def condition(row: dict[str, str]) -> str:
     return "occluders" if row["occluders"] == "1" else "cut" if row["cut"] == "1" else "uncut"
 
@@ -118,8 +124,7 @@ def main(
     for name, types, path in folds:
         of_type.update(dict.fromkeys(((name, each) for each in types.split(",")), load_segmenter(path)))
     shipped = {path.name.split(".")[0]: load_segmenter(path) for path in models}
-    with open(frames / "conditions.tsv", newline="") as file:
-        conditions = {row["image"]: condition(row) for row in csv.DictReader(file, delimiter="\t")}
+    conditions = read_conditions(frames)
     unseen: list[dict[str, Any]] = []
     unseen_turned: list[dict[str, Any]] = []
     unseen_hurried: list[dict[str, Any]] = []

@@ -10,6 +10,7 @@ pictures without a document count apart: how many are taken for one.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tables import table, write_tables
 from unetlite.edge.segmenter import load_segmenter
 from unetlite.vision.errors import DatasetError
 from unetlite.vision.files import read_json
-from unetlite.vision.image import read_image
+from unetlite.vision.image import RgbImage, read_image
 from unetlite.vision.metrics import quad_iou
 from unetlite.vision.quad import as_quad
 
@@ -41,20 +42,15 @@ ROOT = Path(__file__).resolve().parents[1]
 def main(drawn: Path, models: tuple[tuple[str, Path], ...], report: Path) -> None:
     """Score the models on each picture, and write the table."""
     segmenters = {name: load_segmenter(path) for name, path in models}
-    truths = sorted((drawn / "ground_truth").glob("*.json"))
-    if not truths:
-        raise DatasetError(f"{drawn}: expected ground_truth/ as unet-data synthesize writes it, found none")
     rows: list[dict[str, Any]] = []
-    for path in truths:
-        truth = read_json(path)
+    for picture, truth, image in pictures(drawn):
         quad = None if truth["quad"] is None else as_quad(truth["quad"])
-        image = read_image(drawn / "images" / f"{path.stem}.jpg")
         scores = {}
         for name, segmenter in segmenters.items():
             found = segmenter(image).finding.quad
             scores[name] = float(found is not None) if quad is None else quad_iou(found, quad)
         covered = ", things on it" if truth["occluded"] else ""
-        rows.append({"image": path.stem, "kind": truth["kind"] + covered, "negative": quad is None, **scores})
+        rows.append({"image": picture, "kind": truth["kind"] + covered, "negative": quad is None, **scores})
     write_tables(
         report,
         [table("", ["what", "N", *(f"`{name}`" for name in segmenters)], lines(rows, list(segmenters)))],
@@ -62,6 +58,15 @@ def main(drawn: Path, models: tuple[tuple[str, Path], ...], report: Path) -> Non
         command="benchmarks/kinds.py",
         images=rows,
     )
+
+
+def pictures(drawn: Path) -> Iterator[tuple[str, dict[str, Any], RgbImage]]:
+    """Of each drawn picture its name, its ground truth as it was written, and itself."""
+    truths = sorted((drawn / "ground_truth").glob("*.json"))
+    if not truths:
+        raise DatasetError(f"{drawn}: expected ground_truth/ as unet-data synthesize writes it, found none")
+    for path in truths:
+        yield path.stem, read_json(path), read_image(drawn / "images" / f"{path.stem}.jpg")
 
 
 def lines(rows: list[dict[str, Any]], models: list[str]) -> list[list[Any]]:

@@ -10,7 +10,6 @@ No frame of DLC2021_DEV was in either training, nor a picture of DRAWN (see `ben
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,9 @@ from typing import Any
 
 import click
 import numpy as np
-from accuracy import CONDITIONS, condition, score
+from accuracy import CONDITIONS, read_conditions, score
+from kinds import pictures as drawn_pictures
+from kinds import told
 from tables import table, write_tables
 
 from unetlite.edge.segmenter import load_segmenter
@@ -35,14 +36,12 @@ COLUMNS = ["model", "parameters", "views in training", "IoU of maps", *CONDITION
 
 def pictures(frames: Path, drawn: Path) -> Iterator[tuple[str, RgbImage, Quad | None]]:
     """Each picture with its group and its truth."""
-    with open(frames / "conditions.tsv", newline="") as file:
-        conditions = {row["image"]: condition(row) for row in csv.DictReader(file, delimiter="\t")}
+    conditions = read_conditions(frames)
     for sample in find_samples(frames):
         group = conditions[sample.image.relative_to(frames).as_posix()]
         yield group, read_image(sample.image), read_quad(sample.polygon)
-    for path in sorted((drawn / "ground_truth").glob("*.json")):
-        quad = read_json(path)["quad"]
-        image = read_image(drawn / "images" / f"{path.stem}.jpg")
+    for _, truth, image in drawn_pictures(drawn):
+        quad = truth["quad"]
         yield (WITHOUT, image, None) if quad is None else (DRAWN, image, as_quad(quad))
 
 
@@ -52,8 +51,8 @@ def line(name: str, summary: dict[str, Any], scores: dict[str, list[dict[str, An
     views = sum(stage["batch"] * stage["steps"] for stage in settings.get("stages", [settings]))
     cells = []
     for group in (*CONDITIONS, DRAWN):
-        found, coarse = (np.array([each[key] for each in scores[group]]) for key in ("quad_iou", "quad_iou_map"))
-        cells.append(f"{found.mean():.3f}, {100 * (found >= 0.9).mean():.0f} % ({coarse.mean():.3f})")
+        found, coarse = ([each[key] for each in scores[group]] for key in ("quad_iou", "quad_iou_map"))
+        cells.append(f"{told(found)} ({np.mean(coarse):.3f})")
     taken = [each["found"] for each in scores[WITHOUT]]
     iou = summary["validation"]["document_iou"]
     sizes = [f"{count / 1e6:.2f} million" for count in (summary["parameters"], views)]
@@ -101,11 +100,11 @@ def main(frames: Path, drawn: Path, models: tuple[tuple[str, Path, Path], ...], 
             title = f"How `{name}` was trained: {summary['date']}, {summary['machine']}"
             tables.append(table(title, STAGE_COLUMNS, stages(summary)))
     counts = {group: len(each) for group, each in scores[models[0][0]].items()}
-    told = ", ".join(f"{counts[group]} {group}" for group in (*CONDITIONS, DRAWN, WITHOUT))
+    numbers = ", ".join(f"{counts[group]} {group}" for group in (*CONDITIONS, DRAWN, WITHOUT))
     write_tables(
         report,
         tables,
-        data=f"int8 models; {told}; mean quad IoU, share >= 0.9, and in brackets the mean before refinement",
+        data=f"int8 models; {numbers}; mean quad IoU, share >= 0.9, and in brackets the mean before refinement",
         command="benchmarks/reference_gap.py",
         images=scores,
     )

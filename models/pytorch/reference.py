@@ -24,7 +24,7 @@ from chances import draw_chances
 from network import Network, draw_weights
 from pictures import PictureSet, load_set
 from processor import OnProcessor
-from steps import dice_and_cross_entropy, schedule, validate
+from steps import WEIGHT_DECAY, counted, dice_and_cross_entropy, schedule, validate
 from train import LICENCES, drawn_from, machine, tell
 from views import see
 
@@ -56,7 +56,6 @@ STAGES = (
     Stage((160, 96), 32, 3000, 0.84),
 )
 RATE, RATE_BATCH, SEED = 0.003, 64, 1  # other batches move at a rate that grows with their root
-WEIGHT_DECAY = 1e-4
 TOLD_EVERY, KEPT_EVERY = 3200, 12800  # pictures
 
 
@@ -108,7 +107,7 @@ class Training:
             first, spent = first + stage.steps, spent + stage.share
 
     def _step(self, data: PictureSet, planes: torch.Tensor, stage: Stage, rate: float) -> torch.Tensor:
-        """Loss, and pixels that answer and truth share and join."""
+        """What `counted` says of it."""
         numbers = self._rng.choice(len(planes), stage.batch, replace=False)
         chances = draw_chances(self._rng, data.boxes[numbers], data.aspects[numbers], stage.size_wh)
         with torch.no_grad():
@@ -121,9 +120,7 @@ class Training:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._learned, 1.0)
         self._optimizer.step()
-        with torch.no_grad():
-            said, true = logits > 0, y > 0.5
-            return torch.stack([loss.detach(), (said & true).sum().float(), (said | true).sum().float()])
+        return counted(loss, logits, y)
 
     def _keep(self) -> None:
         state = {

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from views import see
 
 _RISE = 0.04  # share of the steps in which the rate rises
-_WEIGHT_DECAY = 1e-4
+WEIGHT_DECAY = 1e-4
 _TOLD_EVERY = 500  # steps
 
 
@@ -62,7 +62,7 @@ class Trainer:
             self._learned,
             lr=self._rate if self._recorded else 0.0,
             eps=1e-7,
-            weight_decay=_WEIGHT_DECAY,
+            weight_decay=WEIGHT_DECAY,
             capturable=self._recorded,
             fused=self._recorded,
         )
@@ -135,9 +135,7 @@ class Trainer:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._learned, 1.0)
         self._optimizer.step()
-        with torch.no_grad():
-            said, true = logits > 0, y > 0.5
-            self._sums += torch.stack([loss.detach(), (said & true).sum().float(), (said | true).sum().float()])
+        self._sums += counted(loss, logits, y)
 
     def _record(self) -> None:
         """Record a step. What the steps before it, which warm the libraries up, have learned is undone."""
@@ -173,6 +171,13 @@ def dice_and_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     shared, both = (p * y).sum((1, 2, 3)), (p + y).sum((1, 2, 3))
     dice = 1.0 - ((2.0 * shared + 1.0) / (both + 1.0)).mean()
     return dice + F.binary_cross_entropy_with_logits(logits, y)
+
+
+@torch.no_grad()
+def counted(loss: Tensor, logits: Tensor, y: Tensor) -> Tensor:
+    """(3,) the loss, and pixels that answer and truth share and join."""
+    said, true = logits > 0, y > 0.5
+    return torch.stack([loss, (said & true).sum().float(), (said | true).sum().float()])
 
 
 @torch.no_grad()
