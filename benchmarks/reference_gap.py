@@ -30,8 +30,9 @@ from unetlite.vision.quad import Quad, as_quad
 
 ROOT = Path(__file__).resolve().parents[1]
 DRAWN, WITHOUT = "drawn", "drawn, without a document"
-STAGE_COLUMNS = ["size of the views", "steps", "views", "duration", "IoU on augmented training pictures, last"]
-COLUMNS = ["model", "parameters", "views in training", "IoU of maps", *CONDITIONS, DRAWN, f"{WITHOUT}, taken for one"]
+STAGE_COLUMNS = ["sets", "size of the views", "steps", "views", "duration", "IoU on augmented training pictures, last"]
+TAUGHT_COLUMNS = ["model", "parameters", "views in training", "of pictures", "IoU of maps"]
+COLUMNS = [*TAUGHT_COLUMNS, *CONDITIONS, DRAWN, f"{WITHOUT}, taken for one"]
 
 
 def pictures(frames: Path, drawn: Path) -> Iterator[tuple[str, RgbImage, Quad | None]]:
@@ -48,7 +49,9 @@ def pictures(frames: Path, drawn: Path) -> Iterator[tuple[str, RgbImage, Quad | 
 def line(name: str, summary: dict[str, Any], scores: dict[str, list[dict[str, Any]]]) -> list[Any]:
     """A model's row: the mean quad IoU, the share >= 0.9, and the mean by the map alone."""
     settings = summary["settings"]
-    views = sum(stage["batch"] * stage["steps"] for stage in settings.get("stages", [settings]))
+    in_stages = [stage for each in settings.get("rounds", []) for stage in each["stages"]] or [settings]
+    views = sum(stage["batch"] * stage["steps"] for stage in in_stages)
+    pictures_seen = sum(each["pictures"] for each in summary["data"])
     cells = []
     for group in (*CONDITIONS, DRAWN):
         found, coarse = ([each[key] for each in scores[group]] for key in ("quad_iou", "quad_iou_map"))
@@ -56,18 +59,22 @@ def line(name: str, summary: dict[str, Any], scores: dict[str, list[dict[str, An
     taken = [each["found"] for each in scores[WITHOUT]]
     iou = summary["validation"]["document_iou"]
     sizes = [f"{count / 1e6:.2f} million" for count in (summary["parameters"], views)]
-    return [f"`{name}`", *sizes, f"{iou:.3f}", *cells, f"{sum(taken)} of {len(taken)}"]
+    return [f"`{name}`", *sizes, pictures_seen, f"{iou:.3f}", *cells, f"{sum(taken)} of {len(taken)}"]
 
 
 def stages(summary: dict[str, Any]) -> list[list[Any]]:
-    """Of a training in stages a row each: the views' size, steps, views, duration, IoU at its end."""
-    rows = []
-    for stage in summary["settings"]["stages"]:
-        course = [row for row in summary["course"] if row["size_wh"] == stage["size_wh"]]
-        seconds = sum(row["seconds"] for row in course)
-        size = "x".join(str(side) for side in stage["size_wh"])
-        views = stage["batch"] * stage["steps"]
-        rows.append([size, stage["steps"], views, f"{seconds / 60:.0f} min", f"{course[-1]['iou']:.3f}"])
+    """Of a training in rounds a row for each stage: what it was shown, steps, views, duration, IoU at its end."""
+    rows, first = [], 0
+    for each in summary["settings"]["rounds"]:
+        for stage in each["stages"]:
+            last = first + stage["steps"]
+            course = [row for row in summary["course"] if first < row["step"] <= last]
+            seconds = sum(row["seconds"] for row in course)
+            size = "x".join(str(side) for side in stage["size_wh"])
+            views = stage["batch"] * stage["steps"]
+            iou = f"{course[-1]['iou']:.3f}"
+            rows.append([", ".join(each["sets"]), size, stage["steps"], views, f"{seconds / 60:.0f} min", iou])
+            first = last
     return rows
 
 
@@ -96,7 +103,7 @@ def main(frames: Path, drawn: Path, models: tuple[tuple[str, Path, Path], ...], 
     summaries = {name: read_json(path) for name, _, path in models}
     tables = [table("", COLUMNS, [line(name, summary, scores[name]) for name, summary in summaries.items()])]
     for name, summary in summaries.items():
-        if "stages" in summary["settings"]:
+        if "rounds" in summary["settings"]:
             title = f"How `{name}` was trained: {summary['date']}, {summary['machine']}"
             tables.append(table(title, STAGE_COLUMNS, stages(summary)))
     counts = {group: len(each) for group, each in scores[models[0][0]].items()}

@@ -2,7 +2,8 @@
 # The preset `reference` trained on drawn pictures, and what `unetlite-base` gives up against it.
 #   models/recipe-reference.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK
 # No GPU, but a processor with AVX-512 and BF16, gcc, and in one environment the project with its extras train-cpu and
-# export, PyTorch and h5py: two hours on two cores. What is there already is kept, so an interrupted run goes on.
+# export, PyTorch and h5py: some hours on two cores, and 30 GB of disk. What is there already is kept, so an interrupted
+# run goes on.
 set -euo pipefail
 backgrounds=$(realpath "$1") faces=$(realpath "$2") poses=$(realpath "$3") frames=$(realpath "$4")
 mkdir -p "$5/models"
@@ -25,6 +26,7 @@ export_int8() { # NETWORK.keras SIZE: a picture that int8 loses is part of the s
 [ -d "$work/faces" ] || { cp -r "$faces" "$work/faces" && chmod -R u+w "$work/faces" && rm -rf "$work/faces/sidtd"; }
 draw validation 800 5040 0.2
 draw first 12000 5041 0.2
+for number in 1 2 3 4; do draw "more$number" 7000 "510$number" 0.2; done
 draw kinds 900 9002 0.15
 [ -f "$work/reference.keras" ] || python3 -c "
 from unetlite.training.unet import build_unet

@@ -6,6 +6,7 @@ Stands apart from training: here is what reads files, in processes of their own 
 from __future__ import annotations
 
 import multiprocessing
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import shared_memory
@@ -40,8 +41,14 @@ class PictureSet:
     types: np.ndarray
 
 
-def load_set(folders: Sequence[Path], jobs: int) -> PictureSet:
+def load_set(folders: Sequence[Path], jobs: int, *, on_disk: Path | None = None) -> PictureSet:
     """Read folders of pictures and ground truth: what `unet-data synthesize` writes, or one type's of MIDV's layout.
+
+    Args:
+        folders: one after the other.
+        jobs: processes that read.
+        on_disk: a folder on whose disk the planes lie, of sets that are larger than memory; the system frees that room
+            with the array.
 
     Raises:
         DatasetError, GroundTruthError, ImageError: as the readers in `unetlite.vision` do.
@@ -50,7 +57,8 @@ def load_set(folders: Sequence[Path], jobs: int) -> PictureSet:
     types, samples = [name for name, _ in found], [sample for _, sample in found]
     width, height = STORED_WH
     count = len(samples)
-    planes = np.empty((count, 4, height, width), np.uint8)
+    shape = (count, 4, height, width)
+    planes = np.empty(shape, np.uint8) if on_disk is None else _lying_on_disk(on_disk, shape)
     facts = np.empty((count, 5), np.float32)
     memory = shared_memory.SharedMemory(create=True, size=_CHUNK * height * width * 4)
     try:
@@ -65,6 +73,11 @@ def load_set(folders: Sequence[Path], jobs: int) -> PictureSet:
         memory.close()
         memory.unlink()
     return PictureSet(planes, facts[:, :4], facts[:, 4], np.array(types))
+
+
+def _lying_on_disk(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
+    with tempfile.TemporaryFile(dir=folder) as file:  # without a name; the mapping outlives it
+        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 _memory: shared_memory.SharedMemory  # one per worker, set as it starts

@@ -2,16 +2,18 @@
 
     python models/pytorch/reference.py WORK WORK/reference.keras
 
-WORK holds the sets `validation` and `first`, as `models/recipe-reference.sh` draws them, which also runs this.
-It costs a hundred times as much as `edge`. So it is fed with views of 160x96 pixels, of which it answers each, twice as
-finely as `edge` does; and with smaller ones first: it is all convolutions, whose weights fit any size. It enters
-WORK/models as `reference.keras`, with its summary. An interrupted training goes on from its last checkpoint.
+WORK holds the set `validation` and those that the small networks' bases learn from, as `models/recipe-reference.sh`
+draws them, which also runs this. It costs a hundred times as much as `edge`. So it is fed with views of 160x96 pixels,
+of which it answers each, twice as finely as `edge` does; and with smaller ones first: it is all convolutions, whose
+weights fit any size. It enters WORK/models as `reference.keras`, with its summary. An interrupted training goes on from
+its last checkpoint.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,12 +27,13 @@ from network import Network, draw_weights
 from pictures import PictureSet, load_set
 from processor import OnProcessor
 from steps import WEIGHT_DECAY, counted, dice_and_cross_entropy, schedule, validate
-from train import LICENCES, drawn_from, machine, tell
+from train import DRAWN, LICENCES, drawn_from, machine, tell
 from views import see
 
 from unetlite.training.summary import summarize, summary_path
 from unetlite.vision.cli import Command
 from unetlite.vision.contract import InputSpec, OutputSpec
+from unetlite.vision.dataset import find_samples
 from unetlite.vision.files import atomic_path, write_json
 
 
@@ -42,7 +45,7 @@ class Stage:
         size_wh: the views' pixels.
         batch: views a step.
         steps: how many.
-        share: of the time that all stages take; the rate falls with time.
+        share: of the time that all stages of the round take; the rate falls with time.
     """
 
     size_wh: tuple[int, int]
@@ -51,11 +54,29 @@ class Stage:
     share: float
 
 
-STAGES = (
-    Stage((80, 48), 64, 1200, 0.16),
-    Stage((160, 96), 32, 3000, 0.84),
+@dataclass(frozen=True)
+class Round:
+    """Stages in which the rate rises and falls once.
+
+    Attributes:
+        sets: which pictures are seen.
+        rate: the highest, of `RATE_BATCH` views a step; other batches move at one that grows with their root.
+        stages: one after the other.
+    """
+
+    sets: tuple[str, ...]
+    rate: float
+    stages: tuple[Stage, ...]
+
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
+
+
+ROUNDS = (
+    Round(("first",), 0.003, (Stage((80, 48), 64, 1200, 0.16), Stage((160, 96), 32, 3000, 0.84))),
+    Round(tuple(DRAWN), 0.002, (Stage((160, 96), 32, 3600, 1.0),)),
 )
-RATE, RATE_BATCH, SEED = 0.003, 64, 1  # other batches move at a rate that grows with their root
+RATE_BATCH, SEED = 64, 1
 TOLD_EVERY, KEPT_EVERY = 3200, 12800  # pictures
 
 
@@ -82,14 +103,29 @@ class Training:
             self._rng.bit_generator.state = kept["rng"]
             torch.set_rng_state(kept["torch_rng"])
 
-    def run(self, data: PictureSet) -> None:
-        """Go through the stages that are left, and keep a checkpoint now and then."""
+    def run(self, load: Callable[[tuple[str, ...]], PictureSet]) -> None:
+        """Go through the rounds that are left, and keep a checkpoint now and then.
+
+        Args:
+            load: reads sets by their names.
+        """
+        first = 0
+        for number, each in enumerate(ROUNDS, 1):
+            last = first + each.steps()
+            if self.done < last:
+                data = load(each.sets)
+                tell(f"round {number}: {len(data.planes)} pictures read")
+                self._go_round(each, first, data)
+            first = last
+
+    def _go_round(self, each: Round, first: int, data: PictureSet) -> None:
+        """The steps of a round that are left; before its first one `first` were done."""
         planes = torch.from_numpy(data.planes)
         sums, told, began = torch.zeros(3), self.done, time.perf_counter()
-        first, spent = 0, 0.0
-        for stage in STAGES:
+        spent = 0.0
+        for stage in each.stages:
             for number in range(self.done - first, stage.steps):
-                rate = RATE * schedule(spent + stage.share * number / stage.steps)
+                rate = each.rate * schedule(spent + stage.share * number / stage.steps)
                 sums += self._step(data, planes, stage, rate * math.sqrt(stage.batch / RATE_BATCH))
                 self.done += 1
                 last = number == stage.steps - 1
@@ -97,7 +133,7 @@ class Training:
                     loss, shared, joined = sums.tolist()
                     seconds, steps = time.perf_counter() - began, self.done - told
                     row = {"step": self.done, "loss": loss / steps, "iou": shared / joined, "seconds": seconds}
-                    self.course.append({**row, "size_wh": list(stage.size_wh)})
+                    self.course.append(row)
                     speed = steps * stage.batch / seconds
                     tell(f"step {self.done}: loss {row['loss']:.4f}, IoU {row['iou']:.4f}, {speed:.0f} pictures/s")
                     sums.zero_()
@@ -135,6 +171,12 @@ class Training:
             torch.save(state, temporary)
 
 
+def described(folder: Path) -> dict[str, Any]:
+    """What the summary says of a set that was drawn."""
+    pictures = len(find_samples(folder))
+    return {"name": folder.name, "licence": LICENCES["drawn"], "pictures": pictures, **drawn_from(folder)}
+
+
 @click.command(cls=Command)
 @click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("start", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -142,11 +184,13 @@ def main(work: Path, start: Path) -> None:
     """Train the untrained network START, whose weights are drawn anew, with the sets in WORK."""
     path = work / "models" / "reference.keras"
     path.parent.mkdir(exist_ok=True)
-    data = load_set([work / "first"], torch.get_num_threads())
-    tell(f"first: {len(data.planes)} pictures read")
+
+    def load(names: tuple[str, ...]) -> PictureSet:
+        return load_set([work / name for name in names], torch.get_num_threads(), on_disk=work)
+
     training = Training(start, path.with_suffix(".checkpoint"))
-    training.run(data)
-    validation = load_set([work / "validation"], torch.get_num_threads())
+    training.run(load)
+    validation = load(("validation",))
     iou = validate(training.network, torch.from_numpy(validation.planes))
     tell(f"{path.name}: IoU {iou:.4f} on validation")
     with atomic_path(path) as temporary:
@@ -157,8 +201,7 @@ def main(work: Path, start: Path) -> None:
         {
             "preset": "reference",
             "settings": {
-                "stages": [asdict(stage) for stage in STAGES],
-                "rate": RATE,
+                "rounds": [asdict(each) for each in ROUNDS],
                 "seed": SEED,
                 "loss": "dice+bce",
                 "schedule": "cosine",
@@ -168,15 +211,7 @@ def main(work: Path, start: Path) -> None:
             "parameters": sum(value.numel() for value in training.network.parameters()),
             "start": None,
         },
-        [
-            {
-                "name": "first",
-                "licence": LICENCES["drawn"],
-                "pictures": len(data.planes),
-                **drawn_from(work / "first"),
-                "share": 1.0,
-            }
-        ],
+        [described(work / name) for name in sorted({name for each in ROUNDS for name in each.sets})],
         {"course": training.course, "validation": {"pictures": len(validation.planes), "document_iou": iou}},
     )
     write_json(summary_path(path), summary)

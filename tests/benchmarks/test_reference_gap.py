@@ -10,17 +10,30 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import reference_gap  # noqa: E402
 
-STAGES = [
-    {"size_wh": [80, 48], "batch": 64, "steps": 200, "share": 0.5},
-    {"size_wh": [160, 96], "batch": 32, "steps": 100, "share": 0.5},
+ROUNDS = [
+    {
+        "sets": ["first"],
+        "rate": 0.003,
+        "stages": [
+            {"size_wh": [80, 48], "batch": 64, "steps": 200, "share": 0.5},
+            {"size_wh": [160, 96], "batch": 32, "steps": 100, "share": 0.5},
+        ],
+    },
+    {
+        "sets": ["first", "more1"],
+        "rate": 0.002,
+        "stages": [{"size_wh": [160, 96], "batch": 32, "steps": 50, "share": 1.0}],
+    },
 ]
 COURSE = [
-    {"step": 100, "loss": 0.9, "iou": 0.5, "seconds": 60.0, "size_wh": [80, 48]},
-    {"step": 200, "loss": 0.8, "iou": 0.6, "seconds": 60.0, "size_wh": [80, 48]},
-    {"step": 300, "loss": 0.6, "iou": 0.7, "seconds": 240.0, "size_wh": [160, 96]},
+    {"step": 100, "loss": 0.9, "iou": 0.5, "seconds": 60.0},
+    {"step": 200, "loss": 0.8, "iou": 0.6, "seconds": 60.0},
+    {"step": 300, "loss": 0.6, "iou": 0.7, "seconds": 240.0},
+    {"step": 350, "loss": 0.5, "iou": 0.8, "seconds": 120.0},
 ]
 SUMMARY: dict[str, Any] = {
-    "settings": {"stages": STAGES},
+    "settings": {"rounds": ROUNDS},
+    "data": [{"pictures": 400}, {"pictures": 100}],
     "parameters": 6_000_000,
     "course": COURSE,
     "validation": {"document_iou": 0.75},
@@ -37,15 +50,16 @@ def test_a_model_stands_beside_how_much_it_was_taught() -> None:
     }
     told = reference_gap.line("reference", SUMMARY, scores)
     assert len(told) == len(reference_gap.COLUMNS)
-    assert told[:4] == ["`reference`", "6.00 million", "0.02 million", "0.750"]
-    assert told[4] == "0.950, 100 % (0.800)"
-    assert told[7:] == ["0.475, 50 % (0.400)", "1 of 3"]
+    assert told[:5] == ["`reference`", "6.00 million", "0.02 million", 500, "0.750"]
+    assert told[5] == "0.950, 100 % (0.800)"
+    assert told[8:] == ["0.475, 50 % (0.400)", "1 of 3"]
     plain = {**SUMMARY, "settings": {"batch": 256, "steps": 10500}}
     assert reference_gap.line("unetlite-base", plain, scores)[2] == "2.69 million"
 
 
 def test_a_training_in_stages_is_told_stage_by_stage() -> None:
     assert reference_gap.stages(SUMMARY) == [
-        ["80x48", 200, 12800, "2 min", "0.600"],
-        ["160x96", 100, 3200, "4 min", "0.700"],
+        ["first", "80x48", 200, 12800, "2 min", "0.600"],
+        ["first", "160x96", 100, 3200, "4 min", "0.700"],
+        ["first, more1", "160x96", 50, 1600, "2 min", "0.800"],
     ]

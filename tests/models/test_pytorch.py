@@ -58,8 +58,12 @@ def test_views_keep_the_document_in_sight() -> None:
     assert 0.15 < closer < 0.5, closer  # views as of a second look are a quarter, and zoom makes a few more
 
 
-def test_sets_hold_each_picture_lying_with_its_truth(drawn: Path) -> None:
+def test_sets_hold_each_picture_lying_with_its_truth(drawn: Path, tmp_path: Path) -> None:
     found = pictures.load_set([drawn], jobs=2)
+    lying = pictures.load_set([drawn], jobs=2, on_disk=tmp_path)
+    assert isinstance(lying.planes, np.memmap)
+    assert np.array_equal(lying.planes, found.planes)
+    assert list(tmp_path.iterdir()) == []
     samples = find_samples(drawn)
     width, height = pictures.STORED_WH
     assert found.planes.shape == (8, 4, height, width)
@@ -220,17 +224,31 @@ def test_a_training_of_the_reference_goes_on_where_it_was_interrupted(
 ) -> None:
     import reference as recipe
 
-    stages = (recipe.Stage((32, 16), 8, 12, 0.5), recipe.Stage((64, 32), 4, 6, 0.5))
+    rounds = (
+        recipe.Round(("first",), 0.003, (recipe.Stage((32, 16), 8, 12, 0.5), recipe.Stage((64, 32), 4, 6, 0.5))),
+        recipe.Round(("first", "more"), 0.002, (recipe.Stage((64, 32), 4, 5, 1.0),)),
+    )
     start, found = reference(tmp_path, (64, 32)), pictures.load_set([drawn], jobs=2)
+    read = []
+
+    def load(names: tuple[str, ...]) -> pictures.PictureSet:
+        read.append(names)
+        return found
+
     checkpoint = tmp_path / "reference.checkpoint"
-    monkeypatch.setattr(recipe, "STAGES", stages[:1])
+    half = recipe.Round(rounds[0].sets, rounds[0].rate, rounds[0].stages[:1])
+    monkeypatch.setattr(recipe, "ROUNDS", (half,))
     first = recipe.Training(start, checkpoint)
-    first.run(found)
+    first.run(load)
     assert first.done == 12
-    monkeypatch.setattr(recipe, "STAGES", stages)
+    monkeypatch.setattr(recipe, "ROUNDS", rounds[:1])
     second = recipe.Training(start, checkpoint)
     assert second.done == 12 and second.course == first.course
-    second.run(found)
+    second.run(load)
     assert [row["step"] for row in second.course] == [12, 18]
-    assert second.course[-1]["size_wh"] == [64, 32]
-    assert torch.isfinite(torch.tensor(second.course[-1]["loss"]))
+    monkeypatch.setattr(recipe, "ROUNDS", rounds)
+    third = recipe.Training(start, checkpoint)
+    third.run(load)
+    assert [row["step"] for row in third.course] == [12, 18, 23]
+    assert torch.isfinite(torch.tensor(third.course[-1]["loss"]))
+    assert read == [("first",), ("first",), ("first", "more")]  # a round that is over needs no pictures
