@@ -6,7 +6,7 @@ Stands apart because training, calibration, export's check, benchmark and device
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -59,6 +59,12 @@ class Placement:
         if map_size_wh is not None:
             points = (points + 0.5) * np.divide(self.input_size_wh, map_size_wh) - 0.5
         return (points - self.offset_xy + 0.5) / self.scale_xy - 0.5
+
+    def of_size(self, image_size_wh: tuple[int, int]) -> Placement:
+        """The same of the picture at another size, scaled as a whole."""
+        (old_w, old_h), (new_w, new_h) = self.image_size_wh, image_size_wh
+        scale_xy = self.scale_xy[0] * old_w / new_w, self.scale_xy[1] * old_h / new_h
+        return replace(self, image_size_wh=image_size_wh, scale_xy=scale_xy)
 
     def map_to_image(self, output_map: np.ndarray) -> np.ndarray:
         """Bring a map of the network's output to the picture's size.

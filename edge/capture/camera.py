@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 
 from unetlite.edge.capture.pixels import INTERLEAVED, interleaved, luminance_within, to_rgb
+from unetlite.vision.contract import InputSpec
 from unetlite.vision.errors import UnetliteError
 from unetlite.vision.image import RgbImage
-from unetlite.vision.preprocess import Placement
+from unetlite.vision.preprocess import Placement, preprocess
 from unetlite.vision.quad import Quad
 
 # Name to "module:function(spec, options)". The synthetic one shows drawn cards; it is chosen by its name alone.
@@ -32,7 +33,7 @@ BACK_ENDS = {
     "file": "unetlite.edge.capture.camera_files:open_file",
     "synthetic": "unetlite.edge.capture.camera_synthetic:open_synthetic",
 }
-_SMALL_PX = 640  # of the longer side: the network takes 256 or so, the refined outline and the page want more
+_SMALL_PX = 640  # of the longer side at least: the network takes 256 or so, the refined outline and the page want more
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -65,8 +66,9 @@ class LiveFrame:
         buffer: the pixels as the camera gave them.
         layout: what they are: a key of `pixels.LAYOUTS`.
         size_wh: the picture's size.
-        low: (h, w, 3) uint8 RGB of the same view, as the camera itself has scaled it; None where it does not.
-        fitted: `preprocess` of `small` for one network; None where nobody has made it yet.
+        low: (h, w, 3) uint8 RGB of the same view, as the camera itself has scaled it, or its thread; None where neither
+            has.
+        fitted: what `fit` gives for one network; None where nobody has made it yet.
     """
 
     number: int
@@ -84,17 +86,50 @@ class LiveFrame:
 
     @cached_property
     def small(self) -> RgbImage:
-        """(h, w, 3) uint8, RGB: the same view for the network, scaled down by a whole number where it is large."""
+        """(h, w, 3) uint8, RGB: the same view for the refined outline and the page, halved while it is large."""
         if self.low is not None:
             return self.low
-        factor = max(self.size_wh) // _SMALL_PX
-        if factor < 2:
-            return self.image
-        size_wh = (self.size_wh[0] // factor, self.size_wh[1] // factor)
+        small = self._pixels
+        for size_wh in self._halvings:
+            small = cv2.resize(small, size_wh, interpolation=cv2.INTER_AREA)
+        return self._in_rgb(small)
+
+    @property
+    def small_wh(self) -> tuple[int, int]:
+        """The size of `small`, which need not be made for it."""
+        if self.low is not None:
+            return self.low.shape[1], self.low.shape[0]
+        return (self.size_wh, *self._halvings)[-1]
+
+    def fit(self, spec: InputSpec) -> tuple[np.ndarray, Placement]:
+        """The view fitted into a network's input, and where `small` lies in that.
+
+        What `preprocess` gives for `low`; without one, for the whole picture, of which it reads a fraction: a smaller
+        one would first have to be made.
+        """
+        if self.low is not None:
+            return preprocess(self.low, spec)
+        pixels, placement = preprocess(self._pixels, spec)
+        return self._in_rgb(pixels), placement.of_size(self.small_wh)
+
+    @property
+    def _halvings(self) -> list[tuple[int, int]]:
+        """The sizes on the way to `small`: OpenCV averages blocks of 2x2 in vector instructions, others one by one."""
+        sizes = [self.size_wh]
+        while max(sizes[-1]) >= 2 * _SMALL_PX:
+            sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
+        return sizes[1:]
+
+    @property
+    def _pixels(self) -> np.ndarray:
+        """The picture in the camera's own order of colours where those stand together, in RGB where not."""
+        return interleaved(self.buffer, self.layout, self.size_wh) if self.layout in INTERLEAVED else self.image
+
+    def _in_rgb(self, pixels: np.ndarray) -> RgbImage:
+        """What was made of `_pixels`, in RGB."""
         if self.layout not in INTERLEAVED:
-            return cv2.resize(self.image, size_wh, interpolation=cv2.INTER_AREA)
-        pixels = interleaved(self.buffer, self.layout, self.size_wh)
-        return to_rgb(cv2.resize(pixels, size_wh, interpolation=cv2.INTER_AREA), self.layout, size_wh)
+            return pixels
+        return to_rgb(pixels, self.layout, (pixels.shape[1], pixels.shape[0]))
 
     def part(self, corner_xy: tuple[int, int], part_wh: tuple[int, int]) -> RgbImage:
         """(h, w, 3) uint8, RGB: a part of `image`, where possible without converting the rest."""
@@ -110,11 +145,11 @@ class LiveFrame:
 
     def in_image(self, quad: Quad) -> Quad:
         """A quad of `small` in pixels of `image`."""
-        return _rescaled(quad, (self.small.shape[1], self.small.shape[0]), self.size_wh)
+        return _rescaled(quad, self.small_wh, self.size_wh)
 
     def in_small(self, quad: Quad) -> Quad:
         """A quad of `image` in pixels of `small`."""
-        return _rescaled(quad, self.size_wh, (self.small.shape[1], self.small.shape[0]))
+        return _rescaled(quad, self.size_wh, self.small_wh)
 
 
 def _rescaled(quad: Quad, from_wh: tuple[int, int], to_wh: tuple[int, int]) -> Quad:

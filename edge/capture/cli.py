@@ -94,6 +94,7 @@ def main(
             lambda: open_camera(camera, options),
             every_frame=every_frame,
             fit=segmenter.contract.input,
+            small=preview is not None,
             recovery=config.recovery,
             tell=tell,
         )

@@ -16,7 +16,6 @@ import cv2
 from unetlite.edge.capture.camera import Camera, CameraError, LiveFrame
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.image import RgbImage
-from unetlite.vision.preprocess import preprocess
 
 _PATCHES_WH = (16, 9)
 _PLAIN_LEVELS = 3  # that the patches of a plain picture differ by; a white wall's light falls off by more
@@ -56,6 +55,7 @@ class LatestFrames:
         *,
         every_frame: bool = False,
         fit: InputSpec | None = None,
+        small: bool = True,
         recovery: RecoverySettings | None = None,
         tell: Callable[[str], object] = lambda sentence: None,
     ) -> None:
@@ -65,13 +65,15 @@ class LatestFrames:
             opener: opens it, and again after a failure.
             every_frame: wait until each frame is asked for instead of replacing it.
             fit: the network's input, for which each frame is then fitted here: the loop is busy with the one before.
+            small: whether a small picture of each frame is made here, too: who shows a page wants it; the loop looks
+                at a few frames a second.
             recovery: patience.
             tell: told in one sentence when the camera is lost and when it is back.
 
         Raises:
             CameraError, MissingExtraError: it cannot be opened. Later failures are retried instead.
         """
-        self._opener, self._every_frame, self._fit, self._tell = opener, every_frame, fit, tell
+        self._opener, self._every_frame, self._fit, self._small, self._tell = opener, every_frame, fit, small, tell
         self._recovery = recovery or RecoverySettings()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -178,9 +180,11 @@ class LatestFrames:
         if frame is None:
             self._finish(None)
             return False
-        small = frame.small  # made here: the loop is busy with the frame before
-        fitted = None if self._fit is None else preprocess(small, self._fit)
-        self._watch_for_blanks(small, frame.time_s)
+        # Made here: the loop is busy with the frame before.
+        fitted = None if self._fit is None else frame.fit(self._fit)
+        low = frame.small if self._small else frame.low
+        bars = self._fit is None or self._fit.fit == "letterbox"  # they are no part of the picture
+        self._watch_for_blanks(frame.small if fitted is None or bars else fitted[0], frame.time_s)
         with self._changed:
             if self._is_over(reader):
                 return False
@@ -191,7 +195,7 @@ class LatestFrames:
             skipped = max(0, frame.number - self._own_number - 1)  # a camera opened anew counts from 0 again
             self._own_number = frame.number
             self.dropped += skipped + (self._frame is not None)
-            self._frame = replace(frame, number=self._count + skipped, low=small, fitted=fitted)
+            self._frame = replace(frame, number=self._count + skipped, low=low, fitted=fitted)
             self._count += skipped + 1
             self._last_s = time.monotonic()
             back = self.trouble is not None
@@ -202,9 +206,9 @@ class LatestFrames:
             self._tell(f"{self.name}: pictures again")
         return True
 
-    def _watch_for_blanks(self, small: RgbImage, time_s: float) -> None:
+    def _watch_for_blanks(self, picture: RgbImage, time_s: float) -> None:
         """Say it when a camera has shown one plain colour for a while: all green of lost data, or a covered lens."""
-        if not is_plain(small):
+        if not is_plain(picture):
             self._blank_since_s, self.blank = None, None
             return
         if self._blank_since_s is None or time_s < self._blank_since_s:

@@ -37,7 +37,7 @@ class View:
     """What there is to see after a frame.
 
     Attributes:
-        image: (h, w, 3) uint8 RGB, the frame at its smallest.
+        image: (h, w, 3) uint8 RGB, the frame at its smallest; None where nobody had it made.
         quad: in pixels of `image`; None where there is no card.
         step: the state machine's answer.
         trouble: one sentence about camera or disk while something is wrong there, else None.
@@ -45,7 +45,7 @@ class View:
         latency_ms: of this frame, by stage, and of the whole cycle as "cycle"; empty where there was none.
     """
 
-    image: RgbImage
+    image: RgbImage | None
     quad: Quad | None
     step: Step
     trouble: str | None
@@ -132,7 +132,8 @@ class CaptureLoop:
             elif self._frames.trouble is not None and self._last_view is not None:
                 # The page must not go on showing the last picture as if it were live.
                 last = self._last_view
-                self._publish(View(last.image // 3, None, last.step, self._frames.trouble, self._figures()))
+                dark = None if last.image is None else last.image // 3
+                self._publish(View(dark, None, last.step, self._frames.trouble, self._figures()))
 
     def _look_at(self, frame: LiveFrame) -> None:
         begin = time.perf_counter()
@@ -162,7 +163,7 @@ class CaptureLoop:
         trouble = self._disk_trouble or self._frames.trouble or self._frames.blank
         # Without its capture: whoever looks on must not keep a frame of full size.
         shown = Step(step.state, step.sentence, progress=step.progress)
-        self._last_view = View(frame.small, seen.small_quad, shown, trouble, self._figures(), latency_ms)
+        self._last_view = View(frame.low, seen.small_quad, shown, trouble, self._figures(), latency_ms)
         self._publish(self._last_view)
 
     def _figures(self) -> Figures:
@@ -215,7 +216,7 @@ def exact_quad(frame: LiveFrame, quad: Quad) -> tuple[RgbImage, Quad, np.ndarray
     size = np.clip(np.ceil(quad.max(0) + margin), corner + 1, frame.size_wh).astype(int) - corner
     near = frame.part((int(corner[0]), int(corner[1])), (int(size[0]), int(size[1])))
     within = (quad - corner).astype(np.float32)
-    if frame.small.shape[1::-1] == frame.size_wh:
+    if frame.small_wh == frame.size_wh:
         return near, within, corner
     return near, refine_quad(near, within).quad, corner
 

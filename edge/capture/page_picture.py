@@ -9,6 +9,7 @@ import cv2
 
 from unetlite.edge.capture.loop import View
 from unetlite.edge.capture.states import State
+from unetlite.vision.image import RgbImage
 
 _WIDTH = 800  # pixels: enough for a phone, a tenth of a camera's bytes
 _JPEG_QUALITY = 70
@@ -21,12 +22,12 @@ _COLOURS = {  # RGB, the page's own
 }
 
 
-def encode_view(view: View) -> bytes:
-    """The view as a JPEG of at most 800 pixels' width."""
-    height, width = view.image.shape[:2]
+def encode_view(image: RgbImage, view: View) -> bytes:
+    """The view, whose image this is, as a JPEG of at most 800 pixels' width."""
+    height, width = image.shape[:2]
     scale = min(1.0, _WIDTH / width)
     size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = cv2.resize(view.image, size_wh, interpolation=cv2.INTER_AREA) if scale < 1.0 else view.image.copy()
+    picture = cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA) if scale < 1.0 else image.copy()
     if view.quad is not None:
         points = (((view.quad + 0.5) * scale - 0.5) * 16).round().astype("int32")[:, None]
         for colour, line_width in (((0, 0, 0), 7), (_COLOURS[view.step.state], 4)):

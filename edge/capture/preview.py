@@ -305,9 +305,9 @@ class Preview:
                 view = self._view
                 if not self._viewers:
                     done = None
-                if view is None or view is done or not self._viewers:
+                if view is None or view.image is None or view is done or not self._viewers:
                     continue
-                jpeg = await asyncio.get_running_loop().run_in_executor(worker, encode_view, view)
+                jpeg = await asyncio.get_running_loop().run_in_executor(worker, encode_view, view.image, view)
                 async with self._fresh:
                     done, self._jpeg, self._jpeg_number = view, jpeg, self._jpeg_number + 1
                     self._fresh.notify_all()

@@ -16,7 +16,6 @@ from unetlite.edge.capture.camera import LiveFrame
 from unetlite.edge.capture.quality import Quality, QualitySettings, judge, judge_lie
 from unetlite.edge.segmenter import Segmenter
 from unetlite.vision.document import MIN_AREA_SHARE, Finding, document_probability, find_document
-from unetlite.vision.preprocess import preprocess
 from unetlite.vision.quad import Quad
 
 _LOOK_S = 0.2  # between two measurements of one card: four while it is held still
@@ -67,7 +66,7 @@ class Sight:
         """Look at a frame.
 
         Args:
-            frame: the frame; its `fitted` picture is taken where the camera's thread has made it.
+            frame: the frame; what it was `fitted` to is taken where the camera's thread has made it.
             known: as for `judge`.
             every: measure all gates on this frame, whatever fails.
 
@@ -76,7 +75,7 @@ class Sight:
         """
         contract, network = self._segmenter.contract, self._segmenter.network
         begin = time.perf_counter()
-        pixels, placement = frame.fitted or preprocess(frame.small, contract.input)
+        pixels, placement = frame.fitted or frame.fit(contract.input)
         network.feed(pixels)
         fed = time.perf_counter()
         network.invoke()

@@ -27,8 +27,10 @@ from unetlite.edge.capture.camera import (
 from unetlite.edge.capture.camera_opencv import OpenCvCamera
 from unetlite.edge.capture.latest import LatestFrames, RecoverySettings
 from unetlite.edge.capture.pixels import LAYOUTS, to_rgb
+from unetlite.vision.contract import FITS, InputSpec
 from unetlite.vision.errors import MissingExtraError
 from unetlite.vision.image import write_image
+from unetlite.vision.preprocess import preprocess
 
 PATCHES = ((200, 40, 30), (30, 180, 60), (40, 60, 190), (220, 210, 40))
 FAST = CameraOptions(paced=False)
@@ -85,6 +87,50 @@ def test_the_luminance_of_a_part_is_that_of_the_whole(layout: str) -> None:
     if layout in ("I420", "NV12"):
         part = (part - 16) * 255 / 219  # theirs is of limited range
     assert np.abs(part - whole).max() <= 3
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_large_picture_is_fitted_as_it_is_and_halved_for_all_else(layout: str, fit: str) -> None:
+    picture = cv2.resize(patch_picture(), (1924, 1080), interpolation=cv2.INTER_NEAREST)
+    frame = LiveFrame(0, 0.0, in_layout(picture, layout, 32), layout, (1924, 1080))
+    spec = InputSpec((96, 160), fit=fit)
+    pixels, placement = frame.fit(spec)
+    assert "small" not in vars(frame)  # nothing that large was made for it
+    expected, whole = preprocess(frame.image, spec)
+    assert np.array_equal(pixels, expected)
+    assert frame.small.shape == (540, 962, 3)
+    assert frame.small_wh == placement.image_size_wh == (962, 540)
+    quad = np.array([[100, 80], [700, 90], [690, 500], [90, 480]], np.float32)
+    assert np.allclose(placement.to_input(quad), whole.to_input(frame.in_image(quad)), atol=1e-3)
+    halved = frame.image.reshape(540, 2, 962, 2, 3).mean(axis=(1, 3))
+    assert np.abs(frame.small - halved).max() <= 1
+
+
+def test_small_pictures_stay_as_they_are_and_larger_ones_have_640_pixels_or_more() -> None:
+    sizes = {(640, 480): (640, 480), (1279, 720): (1279, 720), (1280, 720): (640, 360), (1080, 1920): (540, 960)}
+    for size_wh, expected in {**sizes, (4608, 2592): (1152, 648), (3840, 2160): (960, 540)}.items():
+        frame = LiveFrame(0, 0.0, np.zeros((size_wh[1], size_wh[0], 3), np.uint8), "BGR", size_wh)
+        assert (frame.small_wh, frame.small.shape[1::-1]) == (expected, expected)
+
+
+def test_what_the_camera_has_scaled_itself_is_taken() -> None:
+    low = np.ascontiguousarray(patch_picture((320, 160)))
+    frame = LiveFrame(0, 0.0, np.zeros((1080, 1920, 3), np.uint8), "BGR", (1920, 1080), low)
+    assert frame.small is low and frame.small_wh == (320, 160)
+    pixels, placement = frame.fit(InputSpec((160, 96)))
+    assert np.abs(patches_of(pixels) - PATCHES).max() == 0
+    assert placement.image_size_wh == (320, 160)
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_the_cameras_thread_makes_the_small_picture_for_those_who_show_it(small: bool) -> None:
+    frames = LatestFrames(lambda: Scripted([9]), every_frame=True, fit=InputSpec((4, 4)), small=small)
+    frame = frames.next(5.0)
+    frames.close()
+    assert frame is not None and frame.fitted is not None
+    assert (frame.low is not None) == small
+    assert np.array_equal(frame.small, np.full((4, 4, 3), 9, np.uint8))
 
 
 def test_names_lead_to_back_ends(tmp_path: Path) -> None:

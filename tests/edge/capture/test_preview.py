@@ -234,7 +234,7 @@ def test_addresses_are_parsed() -> None:
 
 def test_large_pictures_are_sent_small() -> None:
     large = View(np.zeros((1080, 1920, 3), np.uint8), None, Step(State.SEARCHING, ""), None, FIGURES)
-    assert cv2.imdecode(np.frombuffer(encode_view(large), np.uint8), 1).shape == (450, 800, 3)
+    assert cv2.imdecode(np.frombuffer(encode_view(large.image, large), np.uint8), 1).shape == (450, 800, 3)
 
 
 def raw(page: Preview, sent: bytes = b"", wait_s: float = 10.0) -> bytes:
