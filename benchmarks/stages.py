@@ -20,16 +20,21 @@ from typing import Any
 import click
 import cv2
 import numpy as np
+from streams import FRAMES, FRAMES_PER_S, hand_held
 from tables import table, write_tables
 
+from unetlite.edge.capture.camera import LiveFrame
+from unetlite.edge.capture.quality import QualitySettings
+from unetlite.edge.capture.sight import Sight
 from unetlite.edge.segmenter import chosen_model, load_segmenter
 from unetlite.vision.dataset import Sample, find_samples
 from unetlite.vision.image import read_image
 
 FRAME_WH = (1920, 1080)
-ROUNDS = 15
+ROUNDS, LIVE_ROUNDS = 15, 5
 MOST_FRAMES = 60
 STAGES = ("preprocess", "invoke", "postprocess")
+LIVE = "live capture"
 WAYS = {"camera frames": True, "photographs": False}  # as unet-capture and as unet-infer look at a picture: in a hurry?
 COLUMNS = ["", *STAGES, "(preprocess + postprocess) / invoke"]
 
@@ -43,16 +48,18 @@ def main(data: Path, model: Path | None, to: Path) -> None:
     segmenter = load_segmenter(chosen_model(model), threads=1)
     samples = chosen_samples(data)
     frames = [as_frame(read_image(sample.image)) for sample in samples]
+    best = {what: [fastest(segmenter, frame, hurried) for frame in frames] for what, hurried in WAYS.items()}
+    best[LIVE] = [ms for number, frame in enumerate(frames) for ms in fastest_live(segmenter, frame, number)]
     rows, figures = [], {}
-    for what, hurried in WAYS.items():
-        best = [fastest(segmenter, frame, hurried) for frame in frames]
-        own_rows, own_figures = summary({stage: [ms[stage] for ms in best] for stage in STAGES}, "{:.2f} ms")
+    for what, times in best.items():
+        own_rows, own_figures = summary({stage: [ms[stage] for ms in times] for stage in STAGES}, "{:.2f} ms")
         rows += [[f"{what}, {name}", *cells] for name, *cells in own_rows]
         figures |= {f"{what}, {name}": row for name, row in own_figures.items()}
     write_tables(
         to,
         [table("What stands around the network", COLUMNS, rows)],
-        data=f"{len(samples)} frames of {data.name} at 1920x1080, one thread, best of {ROUNDS} rounds",
+        data=f"{len(samples)} frames of {data.name} at 1920x1080, one thread, best of {ROUNDS} rounds; live "
+        f"capture: {FRAMES} frames about each, {FRAMES_PER_S} a second, best of {LIVE_ROUNDS}",
         command="benchmarks/stages.py",
         figures=figures,
     )
@@ -89,6 +96,17 @@ def fastest(segmenter: Any, frame: np.ndarray, hurried: bool) -> dict[str, float
         rounds.append(segmenter(frame, hurried=hurried).latency_ms)
         time.sleep(0)  # whoever waits for the core runs between the rounds
     return {stage: min(latency_ms[stage] for latency_ms in rounds) for stage in STAGES}
+
+
+def fastest_live(segmenter: Any, frame: np.ndarray, seed: int) -> list[dict[str, float]]:
+    """The same of each frame of a stream about a frame, as live capture looks at it; fitting included."""
+    pictures = list(hand_held(frame, seed))
+    rounds = []
+    for _ in range(LIVE_ROUNDS):
+        sight = Sight(segmenter, QualitySettings())
+        shown = (LiveFrame(n, n / FRAMES_PER_S, picture, "RGB", FRAME_WH) for n, picture in enumerate(pictures))
+        rounds.append([sight(each, known=lambda _: False, every=False).latency_ms for each in shown])
+    return [{stage: min(ms[stage] for ms in of_frame) for stage in STAGES} for of_frame in zip(*rounds, strict=True)]
 
 
 if __name__ == "__main__":

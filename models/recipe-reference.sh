@@ -10,24 +10,18 @@ mkdir -p "$5/models"
 work=$(realpath "$5")
 cd "$(dirname "$0")/.."
 
-draw() { # NAME COUNT SEED NEGATIVES: as draw.sh does
-    [ -f "$work/$1.done" ] && return
-    unet-data synthesize --to "$work/$1" --count "$2" --seed "$3" --negatives "$4" \
-        --backgrounds "$backgrounds" --faces "$work/faces" --poses "$poses"
-    touch "$work/$1.done"
-}
-
 export_int8() { # NETWORK.keras SIZE: a picture that int8 loses is part of the score; no device runs these
     unet-calibrate "$work/validation-split" --count 128 --size "$2" --to "$work/calibration-$2.json" --overwrite
     unet-export "$1" --int8 --calibration "$work/calibration-$2.json" --validation "$work/validation-split" \
         --max-image-loss 1 --max-share-loss 5 --to "$work/exported" --overwrite
 }
 
-[ -d "$work/faces" ] || { cp -r "$faces" "$work/faces" && chmod -R u+w "$work/faces" && rm -rf "$work/faces/sidtd"; }
-draw validation 800 5040 0.2
-draw first 12000 5041 0.2
-for number in 1 2 3 4; do draw "more$number" 7000 "510$number" 0.2; done
-draw kinds 900 9002 0.15
+models/pytorch/draw.sh "$backgrounds" "$faces" "$poses" "" "$work"
+[ -f "$work/kinds.done" ] || {
+    unet-data synthesize --to "$work/kinds" --count 900 --seed 9002 --negatives 0.15 --backgrounds "$backgrounds" \
+        --faces "$work/faces" --poses "$poses"
+    touch "$work/kinds.done"
+}
 [ -f "$work/reference.keras" ] || python3 -c "
 from unetlite.training.unet import build_unet
 build_unet('reference', (160, 96)).save('$work/reference.keras')"

@@ -82,8 +82,8 @@ def document_probability(output: np.ndarray, spec: OutputSpec) -> np.ndarray:
     return output[..., 0] if spec.kind == "sigmoid" else 1.0 - output[..., 0]
 
 
-def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
-    """Find the one document that a probability map shows best, by the map alone.
+def outlined_document(probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding | None:
+    """The document that a probability map shows best, by the map alone, where that is clean; None where it is not.
 
     Confidence is `Signs.confidence` of how four-sided the answer is, how sure the network inside, and how plain the
     shape.
@@ -97,10 +97,28 @@ def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpe
     if not _is_large_enough(region):
         return Finding(None, 0.0)
     quad, inside, likeness = outlined(probability, region, spec.threshold)
-    if likeness < FOUR_SIDED:
-        quad = settled(probability, region, spec.threshold)
-        inside = mask_of(quad, region)
-        likeness = iou(inside, region)
+    return None if likeness < FOUR_SIDED else _by_map(quad, inside, likeness, probability, placement, spec)
+
+
+def find_document(probability: np.ndarray, placement: Placement, spec: OutputSpec) -> Finding:
+    """`outlined_document`, and where the map is not clean the quad that holds the most of it."""
+    found = outlined_document(probability, placement, spec)
+    if found is not None:
+        return found
+    region = largest_region(probability, spec.threshold)
+    quad = settled(probability, region, spec.threshold)
+    inside = mask_of(quad, region)
+    return _by_map(quad, inside, iou(inside, region), probability, placement, spec)
+
+
+def _by_map(
+    quad: np.ndarray,
+    inside: np.ndarray,
+    likeness: float,
+    probability: np.ndarray,
+    placement: Placement,
+    spec: OutputSpec,
+) -> Finding:
     in_image = map_to_image(quad, probability, placement)
     found = _finding(in_image, signs_of(inside, probability, likeness, cost_of(in_image, placement)))
     return found.if_sure(spec.min_confidence)

@@ -63,9 +63,9 @@ def build_plugin(folder: Path) -> Path:
 
 
 def run_guest(
-    sysroot: Path, plugin: Path, processor: str, arguments: Sequence[str]
+    sysroot: Path, plugin: Path, processor: str, arguments: Sequence[str], guest: str = "guest.py"
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Run guest.py on an emulated processor.
+    """Run a guest, a program of this folder, on an emulated processor.
 
     Returns:
         What it printed, and the counts between its marks: (frames, stages, kinds) int64.
@@ -82,7 +82,7 @@ def run_guest(
         "OPENBLAS_NUM_THREADS": "1",
     }
     command = ["qemu-aarch64", "-cpu", processor, "-L", str(sysroot), "-plugin", str(plugin), "-d", "plugin",
-               "-D", str(log), str(sysroot / "usr/bin/python3.11"), str(HERE / "guest.py")]  # fmt: skip
+               "-D", str(log), str(sysroot / "usr/bin/python3.11"), str(HERE / guest)]  # fmt: skip
     result = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True)
     if result.returncode:
         said = (result.stderr.strip().splitlines() or ["nothing"])[-1]

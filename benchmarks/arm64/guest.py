@@ -40,12 +40,18 @@ class Marked:
 
     def __init__(self, network: Any) -> None:
         self._network = network
-        self._marks = True
+        self._marks = self._ends = True
         self.feed, self.answer, self.interpreter = network.feed, network.answer, network.interpreter
 
     def begin(self) -> None:
-        self._marks = True
+        self._marks = self._ends = True
         mark(BEGIN)
+
+    def done(self) -> None:
+        """Mark the frame's end, once."""
+        if self._ends:
+            self._ends = False
+            mark(DONE)
 
     def invoke(self) -> None:
         if not self._marks:
@@ -72,7 +78,7 @@ def main() -> None:
     for picture in pictures:
         network.begin()
         seen = segmenter(picture.image, hurried=bool(way))
-        mark(DONE)
+        network.done()
         scores.add(picture.name, seen, picture.truth[len(names)], picture.quad)
     conditions = read_conditions(root, [relative_name(sample.image, root) for sample in samples])
     record = model_record(Path(model), segmenter, scores, THRESHOLD, conditions)

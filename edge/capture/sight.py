@@ -1,7 +1,8 @@
 """What a frame shows: the network looks at every one, the picture itself is measured a few times a second.
 
 Stands apart because it decides what a cycle costs: while the network's answer stays the same, so does the card's
-outline, and light, print and sharpness need no second look within a moment.
+outline, and where its map is clean the outline is the map's; light, print and sharpness need no second look within a
+moment, nor does a map in which objects or print flow into the card.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from unetlite.edge.capture.camera import LiveFrame
 from unetlite.edge.capture.quality import Quality, QualitySettings, judge, judge_lie
 from unetlite.edge.segmenter import Segmenter
-from unetlite.vision.document import MIN_AREA_SHARE, Finding, document_probability, find_document
+from unetlite.vision.document import MIN_AREA_SHARE, Finding, document_probability, outlined_document
 from unetlite.vision.quad import Quad
 
 _LOOK_S = 0.2  # between two measurements of one card: four while it is held still
@@ -86,7 +87,8 @@ class Sight:
         if last is not None and still:
             finding = last.finding
         elif last is not None:
-            finding = find_document(probability, placement, contract.output)
+            outlined = outlined_document(probability, placement, contract.output)
+            finding = last.finding if outlined is None else outlined
             if finding.quad is not None and last.quality is None:
                 last = None  # a card has come: not to be kept waiting
         if last is None:

@@ -2,7 +2,8 @@
 # The pictures that train.py learns from, drawn by all processors while it trains; NAME.done tells it that a set is whole,
 # and draw.failed that no more will come.
 #   models/pytorch/draw.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK [PART]
-# With PART only that part of each set, one in PART, for a try.
+# With an empty name in the place of DLC2021_DEV nothing is drawn into real frames. With PART only that part of each set,
+# one in PART, for a try.
 set -Eeuo pipefail
 backgrounds=$1 faces=$2 poses=$3 frames=$4 work=$5 part=${6:-1}
 mkdir -p "$work"
@@ -21,6 +22,7 @@ scenes=(--negatives 0.2 --backgrounds "$backgrounds" --poses "$poses")
 draw validation 800 5040 "${scenes[@]}"
 draw first 12000 5041 "${scenes[@]}"
 for number in 1 2 3 4; do draw "more$number" 7000 "510$number" "${scenes[@]}"; done
+[ -n "$frames" ] || exit 0
 for type in "$frames"/[0-9]*; do # frames where nothing lies on the document, each type apart, for the folds
     name=$(basename "$type")
     if [ ! -d "$work/plain/$name" ]; then

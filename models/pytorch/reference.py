@@ -15,7 +15,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,14 @@ from chances import draw_chances
 from network import Network, draw_weights
 from pictures import PictureSet, load_set
 from processor import OnProcessor
-from steps import WEIGHT_DECAY, counted, dice_and_cross_entropy, schedule, validate
-from train import DRAWN, LICENCES, drawn_from, machine, tell
+from steps import WEIGHT_DECAY, counted, dice_and_cross_entropy, schedule
+from train import DRAWN, LICENCES, drawn_from, keep, tell
 from views import see
 
-from unetlite.training.summary import summarize, summary_path
 from unetlite.vision.cli import Command
-from unetlite.vision.contract import InputSpec, OutputSpec
+from unetlite.vision.contract import OutputSpec
 from unetlite.vision.dataset import find_samples
-from unetlite.vision.files import atomic_path, write_json
+from unetlite.vision.files import atomic_path
 
 
 @dataclass(frozen=True)
@@ -190,31 +188,17 @@ def main(work: Path, start: Path) -> None:
 
     training = Training(start, path.with_suffix(".checkpoint"))
     training.run(load)
-    validation = load(("validation",))
-    iou = validate(training.network, torch.from_numpy(validation.planes))
-    tell(f"{path.name}: IoU {iou:.4f} on validation")
-    with atomic_path(path) as temporary:
-        training.network.save(temporary, start)
-    summary = summarize(
-        InputSpec(training.network.size_wh, fit="turn"),
-        OutputSpec(),
-        {
-            "preset": "reference",
-            "settings": {
-                "rounds": [asdict(each) for each in ROUNDS],
-                "seed": SEED,
-                "loss": "dice+bce",
-                "schedule": "cosine",
-            },
-            "machine": machine(),
-            "date": datetime.now(timezone.utc).date().isoformat(),
-            "parameters": sum(value.numel() for value in training.network.parameters()),
-            "start": None,
-        },
-        [described(work / name) for name in sorted({name for each in ROUNDS for name in each.sets})],
-        {"course": training.course, "validation": {"pictures": len(validation.planes), "document_iou": iou}},
+    keep(
+        training.network,
+        start,
+        path,
+        torch.from_numpy(load(("validation",)).planes),
+        preset="reference",
+        min_confidence=OutputSpec().min_confidence,
+        settings={"rounds": [asdict(each) for each in ROUNDS], "seed": SEED},
+        data=[described(work / name) for name in sorted({name for each in ROUNDS for name in each.sets})],
+        course=training.course,
     )
-    write_json(summary_path(path), summary)
 
 
 if __name__ == "__main__":

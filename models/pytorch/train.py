@@ -23,6 +23,7 @@ import torch
 from network import Network, draw_weights
 from pictures import PictureSet, load_set
 from steps import Settings, Source, Trainer, validate
+from torch import Tensor
 
 from unetlite.edge.device import device_record
 from unetlite.training.summary import summarize, summary_path
@@ -134,7 +135,7 @@ def train(name: str, start: Path, shelf: Shelf, out: Path, device: torch.device)
         for added, until in zip(DRAWN, [*list(DRAWN.values())[1:], 1.0], strict=True):
             drawn[added] = shelf.take(added)
             rows += trainer.run(list(drawn.values()), int(until * plan.base.steps), tell)
-        keep(base, start, base_file, plan, plan.base, rows, drawn, shelf)
+        keep_planned(base, start, base_file, plan, plan.base, rows, drawn, shelf)
     for fold, without in FOLDS.items():
         path = out / f"{name}{fold}.keras"
         if path.exists():
@@ -146,10 +147,10 @@ def train(name: str, start: Path, shelf: Shelf, out: Path, device: torch.device)
         sources["reprints"] = replace(shelf.take("reprints", without), share=REPRINTS)
         network = Network(base_file)
         rows = Trainer(network, plan.last, device).run(list(sources.values()), plan.last.steps, tell)
-        keep(network, base_file, path, plan, plan.last, rows, sources, shelf)
+        keep_planned(network, base_file, path, plan, plan.last, rows, sources, shelf)
 
 
-def keep(
+def keep_planned(
     network: Network,
     like: Path,
     path: Path,
@@ -159,26 +160,63 @@ def keep(
     sources: dict[str, Source],
     shelf: Shelf,
 ) -> None:
-    """Write the network, and what export and the documents must know of it."""
-    validation = shelf.take("validation")
-    iou = validate(network, validation.planes)
+    """`keep` after a stage of a plan."""
+    keep(
+        network,
+        like,
+        path,
+        shelf.take("validation").planes,
+        preset=plan.preset,
+        min_confidence=plan.min_confidence,
+        settings=asdict(settings),
+        data=[{**shelf.describe(name, source), "share": source.share} for name, source in sources.items()],
+        course=rows,
+    )
+
+
+def keep(
+    network: Network,
+    like: Path,
+    path: Path,
+    validation: Tensor,
+    *,
+    preset: str,
+    min_confidence: float,
+    settings: dict[str, Any],
+    data: list[dict[str, Any]],
+    course: list[dict[str, Any]],
+) -> None:
+    """Write the network, and what export and the documents must know of it.
+
+    Args:
+        network: trained.
+        like: the file that it began as.
+        path: where it goes, its summary beside it.
+        validation: planes of the pictures that say how good it is.
+        preset: of `unetlite.training.unet`.
+        min_confidence: from which a picture holds a document.
+        settings: that shaped the training.
+        data: the sets that it saw.
+        course: rows with step, loss, IoU and seconds.
+    """
+    iou = validate(network, validation)
     tell(f"{path.name}: IoU {iou:.4f} on validation")
     with atomic_path(path) as temporary:
         network.save(temporary, like)
     started = {"model": like.name, "sha256": sha256_of(like)} if summary_path(like).is_file() else None
     summary = summarize(
         InputSpec(network.size_wh, fit="turn"),
-        OutputSpec(min_confidence=plan.min_confidence),
+        OutputSpec(min_confidence=min_confidence),
         {
-            "preset": plan.preset,
-            "settings": {**asdict(settings), "loss": "dice+bce", "schedule": "cosine"},
+            "preset": preset,
+            "settings": {**settings, "loss": "dice+bce", "schedule": "cosine"},
             "machine": machine(),
             "date": datetime.now(timezone.utc).date().isoformat(),
             "parameters": sum(value.numel() for value in network.parameters()),
             "start": started,
         },
-        [{**shelf.describe(name, source), "share": source.share} for name, source in sources.items()],
-        {"course": rows, "validation": {"pictures": len(validation.numbers), "document_iou": iou}},
+        data,
+        {"course": course, "validation": {"pictures": len(validation), "document_iou": iou}},
     )
     write_json(summary_path(path), summary)
 

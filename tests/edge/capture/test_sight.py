@@ -60,6 +60,21 @@ def test_a_card_that_moves_is_outlined_anew_on_each_frame(sight: Sight) -> None:
     assert failed == ["margin"]
 
 
+def test_a_card_that_something_reaches_over_stays_where_it_was_until_the_next_look(sight: Sight) -> None:
+    first = seen(sight, CARD, 0.0)
+    reached = CARD.copy()
+    reached[:150, 300:340] = 255  # as bright as the card, and reaching over its upper side
+    one = seen(sight, reached, 0.03)
+    assert not one.measured
+    assert np.array_equal(one.quad, first.quad) and one.confidence == first.confidence
+    gone = EMPTY.copy()
+    gone[300:340, 100:540] = gone[100:340, 300:340] = 255
+    assert np.array_equal(seen(sight, gone, 0.06).quad, first.quad)
+    last = seen(sight, gone, 0.3)
+    assert last.measured
+    assert last.quad is None or not np.array_equal(last.quad, first.quad)
+
+
 def test_a_trigger_measures_the_frame_at_hand(sight: Sight) -> None:
     seen(sight, CARD, 0.0)
     assert seen(sight, CARD, 0.03, every=True).measured
