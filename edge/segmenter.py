@@ -22,7 +22,7 @@ from unetlite.vision.contract import Contract, OutputSpec
 from unetlite.vision.document import Finding, document_probability
 from unetlite.vision.errors import ModelError
 from unetlite.vision.image import RgbImage
-from unetlite.vision.looks import locate_closely
+from unetlite.vision.looks import Search, locate_closely, search_closely
 from unetlite.vision.preprocess import Placement, preprocess
 from unetlite.vision.refine import Belief
 from unetlite.vision.second_look import View, fuse, place_view
@@ -156,18 +156,33 @@ class Segmenter:
         Raises:
             ModelError: the network answers with something other than probabilities.
         """
-        output = self.contract.output
-
         def look(view: View, before: Belief) -> Belief:
             pixels, fitted = preprocess(view.of(image), self.contract.input)
             self.network.feed(pixels)
             self.network.invoke()
-            seen = document_probability(self.network.answer().upright(fitted).real(), output)
-            closer = place_view(view, fitted, before.placement)
-            return Belief(fuse(before.probability, before.placement, seen, closer), closer, output.threshold)
+            return self.joined(view, fitted, before)
 
+        output = self.contract.output
         belief = Belief(probability, placement, output.threshold)
         return locate_closely(image, belief, output, look, self._borders, hurried=hurried)
+
+    def search(self, image: RgbImage, probability: np.ndarray, placement: Placement) -> Search:
+        """`locate` in a hurry, with its closer looks left to the caller, who may take them at later frames."""
+        output = self.contract.output
+        belief = Belief(probability, placement, output.threshold)
+        return search_closely(image, belief, output, self._borders, hurried=True)
+
+    def joined(self, view: View, fitted: Placement, before: Belief) -> Belief:
+        """What is believed after a closer look, for which the network has just been invoked.
+
+        Args:
+            view: what was looked at.
+            fitted: how that was fitted into the input.
+            before: what was believed then.
+        """
+        seen = document_probability(self.network.answer().upright(fitted).real(), self.contract.output)
+        closer = place_view(view, fitted, before.placement)
+        return Belief(fuse(before.probability, before.placement, seen, closer), closer, self.contract.output.threshold)
 
     @cached_property
     def _borders(self) -> TfliteBorders:

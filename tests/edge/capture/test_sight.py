@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,70 @@ def test_a_card_that_something_reaches_over_stays_where_it_was_until_the_next_lo
     last = seen(sight, gone, 0.3)
     assert last.measured
     assert last.quad is None or not np.array_equal(last.quad, first.quad)
+
+
+PEN = CARD.copy()
+PEN[:150, 300:340] = 255  # as bright as the card, and reaching over its upper side
+
+
+@pytest.fixture
+def inferences(sight: Sight, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many inferences each frame took: appended to before it is seen. The network may doubt what it finds."""
+    counts: list[int] = []
+    segmenter = sight._segmenter
+    segmenter.contract = replace(segmenter.contract, output=replace(segmenter.contract.output, min_confidence=0.01))
+    invoke = segmenter.network.invoke
+
+    def counted() -> None:
+        counts[-1] += 1
+        invoke()
+
+    monkeypatch.setattr(segmenter.network, "invoke", counted)
+    return counts
+
+
+def watched(sight: Sight, inferences: list[int], times_s: list[float], *, trigger_at: int = -1) -> list[Sighting]:
+    shown = []
+    for number, time_s in enumerate(times_s):
+        inferences.append(0)
+        shown.append(seen(sight, PEN, time_s, every=number == trigger_at))
+    return shown
+
+
+def test_each_frame_costs_one_inference_and_a_torn_map_is_looked_at_closer_on_the_next(
+    sight: Sight, inferences: list[int]
+) -> None:
+    shown = at_once = watched(sight, inferences, [n / 32 for n in range(7)])
+    assert inferences == [3, 1, 1, 1, 1, 1, 1]  # nothing says how soon the second frame comes: the first is not left
+    assert [one.measured for one in shown] == [True] + [False] * 6
+    shown = watched(sight, inferences, [n / 32 for n in range(7, 13)])
+    assert inferences[7:] == [1] * 6
+    assert [one.measured for one in shown] == [False, False, True, False, False, False]
+    assert shown[2].quad is not None and np.array_equal(shown[2].quad, at_once[0].quad)
+    assert shown[2].confidence == at_once[0].confidence
+    shown = watched(sight, inferences, [n / 4 for n in range(2, 5)])
+    assert inferences[13:] == [3, 3, 3]  # a slow camera's frames are not kept waiting
+    assert all(one.measured for one in shown)
+
+
+def test_while_a_search_goes_on_the_card_stays_where_it_was_seen(sight: Sight, inferences: list[int]) -> None:
+    inferences.append(0)
+    first = seen(sight, CARD, 0.0)
+    shown = watched(sight, inferences, [0.05, 0.1, 0.15, 0.2, 0.25, 0.3])
+    assert [one.measured for one in shown] == [False, False, False, False, False, True]
+    assert all(np.array_equal(one.quad, first.quad) for one in shown[:5])
+    assert all(one.quality == first.quality for one in shown[:5])
+
+
+def test_a_search_whose_next_frame_comes_late_begins_anew_and_a_trigger_ends_it(
+    sight: Sight, inferences: list[int]
+) -> None:
+    watched(sight, inferences, [0.0, 0.05])
+    waits, late = watched(sight, inferences, [0.1 + 0.1, 0.2 + 0.2])
+    assert (waits.measured, late.measured) == (True, True)
+    begun, triggered = watched(sight, inferences, [0.45, 0.5, 0.55, 0.61, 0.65], trigger_at=4)[-2:]
+    assert (begun.measured, triggered.measured) == (False, True)
+    assert inferences[-2] == 1 and inferences[-1] > 1
 
 
 def test_a_trigger_measures_the_frame_at_hand(sight: Sight) -> None:
