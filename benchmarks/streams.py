@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 FRAMES_PER_S = 30
-FRAMES = 12  # a stream: live capture looks thoroughly at two of them
+FRAMES = 12  # of a stream that count: live capture looks thoroughly at two of them; one more stands before, its start
 # How far a hand strays: shares of the picture's width, radians, share of the scale; and how long it remembers, seconds.
 _STRAYS = (0.012, 0.012, 0.02, 0.012)
 _MEMORY_S = 0.35
@@ -16,7 +16,7 @@ _BEFORE = 60  # frames that nobody sees: a hand does not begin in the middle
 _ZOOM = 1.02  # so that little of what lies beyond the picture comes into view
 
 
-def hand_held(image: np.ndarray, seed: int, count: int = FRAMES) -> Iterator[np.ndarray]:
+def hand_held(image: np.ndarray, seed: int, count: int = 1 + FRAMES) -> Iterator[np.ndarray]:
     """Frames of the size of a picture, (H, W, 3) uint8, that wander over it, turn and come nearer, smoothly."""
     height, width = image.shape[:2]
     rng = np.random.default_rng(seed)

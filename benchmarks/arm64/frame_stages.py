@@ -47,6 +47,7 @@ def main(data: Path, sysroot: Path, model: Path | None, to: Path) -> None:
             _, counts = run_guest(sysroot.resolve(), plugin, processor, arguments)
             arguments = [str(path), str(streams), str(FRAMES_PER_S), "ai-edge-litert"]
             _, live = run_guest(sysroot.resolve(), plugin, processor, arguments, "guest_live.py")
+            live = live.reshape(count, 1 + FRAMES, *live.shape[1:])[:, 1:].reshape(-1, *live.shape[1:])
             for what, counted in (("", counts), (f"{LIVE}, ", live)):
                 millions = dict(zip(STAGES, (counted[:, :, 0] / 1e6).T.tolist(), strict=True))
                 own_rows, own_figures = summary(millions, "{:.1f} M")
