@@ -104,7 +104,8 @@ def fastest_live(segmenter: Any, frame: np.ndarray, seed: int) -> list[dict[str,
     rounds = []
     for _ in range(LIVE_ROUNDS):
         sight = Sight(segmenter, QualitySettings())
-        shown = (LiveFrame(n, n / FRAMES_PER_S, picture, "RGB", FRAME_WH) for n, picture in enumerate(pictures))
+        # Copies: a camera has just written what it hands over.
+        shown = (LiveFrame(n, n / FRAMES_PER_S, picture.copy(), "RGB", FRAME_WH) for n, picture in enumerate(pictures))
         rounds.append([sight(each, known=lambda _: False, every=False).latency_ms for each in shown])
     best = [{stage: min(ms[stage] for ms in of_frame) for stage in STAGES} for of_frame in zip(*rounds, strict=True)]
     return best[1:]
