@@ -210,7 +210,7 @@ def rows_of(cycle: dict[str, Any], command: dict[str, float], growth: dict[str, 
     return [
         *rows,
         ["fitting, by the camera's thread meanwhile, over the network alone", f"{fit:.2f}", ""],
-        ["halving, by the camera's thread as well while a page is served", f"{small:.2f}", ""],
+        ["the page's small picture, by the camera's thread as well while a page is served", f"{small:.2f}", ""],
         ["resident memory, page open, 1080p", f"{command['rss_mb']:.0f} MB", f"<= {MOST_RSS_MB:g} MB"],
         ["start to first decision", f"{command['start_s']:.2f} s", f"<= {MOST_START_S:g} s"],
         [f"growth over {growth['frames']:.0f} frames", f"{growth['growth_mb']:.1f} MB", f"<= {MOST_GROWTH_MB:g} MB"],

@@ -33,7 +33,7 @@ BACK_ENDS = {
     "file": "unetlite.edge.capture.camera_files:open_file",
     "synthetic": "unetlite.edge.capture.camera_synthetic:open_synthetic",
 }
-_SMALL_PX = 640  # of the longer side at least: the network takes 256 or so, the refined outline and the page want more
+_SMALL_PX = 640  # of the longer side at least: the network takes 320 or so, the refined outline and the page want more
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -86,12 +86,12 @@ class LiveFrame:
 
     @cached_property
     def small(self) -> RgbImage:
-        """(h, w, 3) uint8, RGB: the same view for the refined outline and the page, halved while it is large."""
+        """(h, w, 3) uint8, RGB: the view for outline and page, a whole number of times smaller where it is large."""
         if self.low is not None:
             return self.low
         small = self._pixels
-        for size_wh in self._halvings:
-            small = cv2.resize(small, size_wh, interpolation=cv2.INTER_AREA)
+        for size_wh, interpolation in self._steps_to_small:
+            small = cv2.resize(small, size_wh, interpolation=interpolation)
         return self._in_rgb(small)
 
     @property
@@ -99,7 +99,8 @@ class LiveFrame:
         """The size of `small`, which need not be made for it."""
         if self.low is not None:
             return self.low.shape[1], self.low.shape[0]
-        return (self.size_wh, *self._halvings)[-1]
+        steps = self._steps_to_small
+        return steps[-1][0] if steps else self.size_wh
 
     def fit(self, spec: InputSpec) -> tuple[np.ndarray, Placement]:
         """The view fitted into a network's input, and where `small` lies in that.
@@ -113,12 +114,19 @@ class LiveFrame:
         return self._in_rgb(pixels), placement.of_size(self.small_wh)
 
     @property
-    def _halvings(self) -> list[tuple[int, int]]:
-        """The sizes on the way to `small`: OpenCV averages blocks of 2x2 in vector instructions, others one by one."""
-        sizes = [self.size_wh]
-        while max(sizes[-1]) >= 2 * _SMALL_PX:
-            sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
-        return sizes[1:]
+    def _steps_to_small(self) -> list[tuple[tuple[int, int], int]]:
+        """Sizes on the way to `small`, and how they are reached. OpenCV averages blocks of 2x2 alone in vector
+        instructions: so a large picture is halved, and of blocks of 3x3 four pixels stand for all."""
+        (width, height), steps = self.size_wh, []
+        while max(width, height) >= 4 * _SMALL_PX:
+            width, height = width // 2, height // 2
+            steps.append(((width, height), cv2.INTER_AREA))
+        factor = max(width, height) // _SMALL_PX
+        if factor == 3:
+            steps.append(((2 * (width // 3), 2 * (height // 3)), cv2.INTER_NEAREST_EXACT))
+        if factor >= 2:
+            steps.append(((width // factor, height // factor), cv2.INTER_AREA))
+        return steps
 
     @property
     def _pixels(self) -> np.ndarray:
