@@ -179,9 +179,7 @@ class Sight:
         except StopIteration as end:
             return whole, end.value, None
         self._begun = _Begun(whole, search, view, before, frame.time_s)
-        look = self._look
-        if look is None or look.whole.size_wh != frame.size_wh or frame.time_s - look.whole.time_s > _HELD_S:
-            look = _Look(whole, Finding(None, 0.0), None)
+        look = self._last_look(frame, _HELD_S) or _Look(whole, Finding(None, 0.0), None)
         return whole, look.finding, look
 
     def _waiting(self, frame: LiveFrame) -> _Begun | None:
@@ -193,11 +191,15 @@ class Sight:
 
     def _recent(self, frame: LiveFrame, known: Callable[[int], bool]) -> _Look | None:
         """The last look, while it still speaks for this frame."""
+        quality = None if self._look is None else self._look.quality
+        print_ = None if quality is None else quality.fingerprint
+        return self._last_look(frame, _KNOWN_LOOK_S if print_ is not None and known(print_) else _LOOK_S)
+
+    def _last_look(self, frame: LiveFrame, valid_s: float) -> _Look | None:
+        """The last look, if it is less than that old, and of frames of this size: a camera may change its mind."""
         look = self._look
-        if look is None or look.whole.size_wh != frame.size_wh:  # a camera may change its mind
+        if look is None or look.whole.size_wh != frame.size_wh:
             return None
-        print_ = None if look.quality is None else look.quality.fingerprint
-        valid_s = _KNOWN_LOOK_S if print_ is not None and known(print_) else _LOOK_S
         return look if 0.0 <= frame.time_s - look.whole.time_s < valid_s else None
 
     def _moved(self, frame: LiveFrame, quad: Quad, finding: Finding, before: Quality) -> Quality:
