@@ -166,19 +166,37 @@ def _averaged(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
 def _sampled(image: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
     """`_averaged` in less time: where an area is large, the mean of a few samples of it."""
     width, height = size_wh
-    ratios = image.shape[1] / width, image.shape[0] / height
-    samples = 2  # along each axis of an area
-    while max(ratios) > samples * _FARTHEST_SAMPLES:
-        samples *= 2
-    if min(ratios) < samples:
+    samples, picked = _samples((image.shape[1], image.shape[0]), size_wh)
+    if samples == 0:
         return _averaged(image, size_wh)
-    picked = min(ratios) >= samples * _PICKED_FROM
     sampling = cv2.INTER_NEAREST_EXACT if picked else cv2.INTER_LINEAR_EXACT
     resized = cv2.resize(image, (samples * width, samples * height), interpolation=sampling)
     while samples > 1:
         samples //= 2  # OpenCV averages blocks of 2x2 in vector instructions, areas of another size one by one
         resized = cv2.resize(resized, (samples * width, samples * height), interpolation=cv2.INTER_AREA)
     return resized
+
+
+def _samples(image_wh: tuple[int, int], size_wh: tuple[int, int]) -> tuple[int, bool]:
+    """How many samples stand for an area, along each axis, 0 for all of it; and whether they are pixels as they are."""
+    ratios = image_wh[0] / size_wh[0], image_wh[1] / size_wh[1]
+    samples = 2
+    while max(ratios) > samples * _FARTHEST_SAMPLES:
+        samples *= 2
+    return (0, False) if min(ratios) < samples else (samples, min(ratios) >= samples * _PICKED_FROM)
+
+
+def picked_size(image_size_wh: tuple[int, int], spec: InputSpec) -> tuple[int, int] | None:
+    """The size of the picture that `preprocess` makes of a large one's pixels, before it averages them.
+
+    Whoever holds the picture in another form may pick from that (`cv2.INTER_NEAREST_EXACT`) and hand over the result.
+    None where `preprocess` reads more than a few of its pixels.
+    """
+    placement = place(image_size_wh, spec)
+    (width, height), (scale_x, scale_y) = image_size_wh, placement.scale_xy
+    inner = round(width * scale_x), round(height * scale_y)
+    samples, picked = _samples(image_size_wh, inner)
+    return (samples * inner[0], samples * inner[1]) if picked else None
 
 
 def to_real(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:

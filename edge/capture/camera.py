@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
-from unetlite.edge.capture.pixels import INTERLEAVED, interleaved, luminance_within, to_rgb
+from unetlite.edge.capture.pixels import INTERLEAVED, interleaved, luminance_within, picked, to_rgb
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.errors import UnetliteError
 from unetlite.vision.image import RgbImage
-from unetlite.vision.preprocess import Placement, preprocess
+from unetlite.vision.preprocess import Placement, picked_size, preprocess
 from unetlite.vision.quad import Quad
 
 # Name to "module:function(spec, options)". The synthetic one shows drawn cards; it is chosen by its name alone.
@@ -105,13 +105,17 @@ class LiveFrame:
     def fit(self, spec: InputSpec) -> tuple[np.ndarray, Placement]:
         """The view fitted into a network's input, and where `small` lies in that.
 
-        What `preprocess` gives for `low`; without one, for the whole picture, of which it reads a fraction: a smaller
-        one would first have to be made.
+        What `preprocess` gives for the picture where that reads a fraction of a large one, so that none of its planes
+        is converted or scaled for it; otherwise what it gives for `low`, where there is one.
         """
-        if self.low is not None:
+        size_wh = picked_size(self.size_wh, spec)
+        if size_wh is None and self.low is not None:
             return preprocess(self.low, spec)
-        pixels, placement = preprocess(self._pixels, spec)
-        return self._in_rgb(pixels), placement.of_size(self.small_wh)
+        if size_wh is None or self.layout in INTERLEAVED:
+            pixels, placement = preprocess(self._pixels, spec)
+            return self._in_rgb(pixels), placement.of_size(self.small_wh)
+        pixels, placement = preprocess(picked(self.buffer, self.layout, self.size_wh, size_wh), spec)
+        return pixels, placement.of_size(self.small_wh)
 
     @property
     def _steps_to_small(self) -> list[tuple[tuple[int, int], int]]:

@@ -1,4 +1,4 @@
-"""Raspberry Pi cameras through picamera2: the ISP scales, so the network's small picture costs no processor time.
+"""Raspberry Pi cameras through picamera2: the ISP scales, so the small picture for outline and page costs little.
 
 Stands apart because picamera2 and libcamera exist on a Pi alone; they are imported when a camera is opened.
 
@@ -20,7 +20,7 @@ from unetlite.edge.capture.pixels import to_rgb
 from unetlite.vision.errors import MissingExtraError
 
 _DEFAULT_SIZE_WH = (1920, 1080)
-_LOW_WIDTH = 640  # the network takes 256 or so: more is left for the preview page
+_LOW_WIDTH = 640  # for outline and page, as `LiveFrame.small` has it
 _WAIT_S = 5.0
 _BUFFERS = 4
 # picamera2's names are those of DRM: from the highest byte to the lowest, so the bytes in memory run backwards.
@@ -44,7 +44,7 @@ class _Stream:
 
 
 class Picamera2Camera:
-    """An open Pi camera: a main stream for the crop and a low one for the network, both of one request."""
+    """An open Pi camera: a main stream for network and crop, a low one for outline and page, both of one request."""
 
     live = True
 

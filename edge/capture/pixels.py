@@ -44,6 +44,33 @@ def to_rgb(buffer: np.ndarray, layout: str, size_wh: tuple[int, int]) -> RgbImag
     return np.ascontiguousarray(image) if conversion is None else cv2.cvtColor(image, conversion)
 
 
+def picked(buffer: np.ndarray, layout: str, size_wh: tuple[int, int], picked_wh: tuple[int, int]) -> RgbImage:
+    """Some pixels of a camera's picture, I420 or NV12, without converting the rest.
+
+    Args:
+        buffer, layout, size_wh: as for `to_rgb`.
+        picked_wh: how many pixels, of as many places side by side; even. Four of them share a colour.
+
+    Returns:
+        (h, w, 3) uint8.
+    """
+    (width, height), (to_width, to_height) = size_wh, picked_wh
+    rows = _rows(buffer, layout, height)
+    chroma = rows[height:]
+    if layout == "I420":  # rows of half the length, two in one row of the array
+        halves = np.ascontiguousarray(chroma).reshape(height, -1)[:, : width // 2]
+        planes = [halves[: height // 2], halves[height // 2 :]]
+    else:
+        planes = [chroma[:, :width].reshape(height // 2, width // 2, 2)]
+    parts = [_pick(rows[:height, :width], picked_wh)]
+    parts += [_pick(plane, (to_width // 2, to_height // 2)) for plane in planes]
+    return to_rgb(np.concatenate([part.reshape(-1) for part in parts]), layout, picked_wh)
+
+
+def _pick(plane: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(plane, size_wh, interpolation=cv2.INTER_NEAREST_EXACT)
+
+
 def interleaved(buffer: np.ndarray, layout: str, size_wh: tuple[int, int]) -> np.ndarray:
     """(H, W, bytes per pixel) uint8 of a layout of INTERLEAVED, in its own order, without the rows' padding."""
     width, height = size_wh

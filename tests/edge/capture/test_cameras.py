@@ -26,7 +26,7 @@ from unetlite.edge.capture.camera import (
 )
 from unetlite.edge.capture.camera_opencv import OpenCvCamera
 from unetlite.edge.capture.latest import LatestFrames, RecoverySettings
-from unetlite.edge.capture.pixels import LAYOUTS, to_rgb
+from unetlite.edge.capture.pixels import INTERLEAVED, LAYOUTS, picked, to_rgb
 from unetlite.vision.contract import FITS, InputSpec
 from unetlite.vision.errors import MissingExtraError
 from unetlite.vision.image import write_image
@@ -94,11 +94,16 @@ def test_the_luminance_of_a_part_is_that_of_the_whole(layout: str) -> None:
 def test_a_large_picture_is_fitted_as_it_is_and_made_smaller_for_all_else(layout: str, fit: str) -> None:
     picture = cv2.resize(patch_picture(), (1944, 1080), interpolation=cv2.INTER_NEAREST)
     frame = LiveFrame(0, 0.0, in_layout(picture, layout, 32), layout, (1944, 1080))
-    spec = InputSpec((96, 160), fit=fit)
+    spec = InputSpec((96, 160) if fit == "turn" else (160, 96), fit=fit)
     pixels, placement = frame.fit(spec)
-    assert "small" not in vars(frame)  # nothing that large was made for it
+    assert not {"small", "image"} & set(vars(frame))  # nothing that large was made for it
     expected, whole = preprocess(frame.image, spec)
-    assert np.array_equal(pixels, expected)
+    if layout in INTERLEAVED:
+        assert np.array_equal(pixels, expected)
+    else:  # of which four pixels share a colour in another way
+        assert np.abs(pixels.astype(int) - expected).mean() < 2
+        shown = np.abs(patches_of(placement.upright(pixels)) - PATCHES) if fit != "letterbox" else np.zeros(1)
+        assert shown.max() <= 4
     assert frame.small.shape == (360, 648, 3)
     assert frame.small_wh == placement.image_size_wh == (648, 360)
     quad = np.array([[100, 80], [700, 90], [690, 500], [90, 480]], np.float32)
@@ -114,13 +119,31 @@ def test_small_pictures_stay_as_they_are_and_larger_ones_have_640_pixels_or_more
         assert (frame.small_wh, frame.small.shape[1::-1]) == (expected, expected)
 
 
-def test_what_the_camera_has_scaled_itself_is_taken() -> None:
-    low = np.ascontiguousarray(patch_picture((320, 160)))
-    frame = LiveFrame(0, 0.0, np.zeros((1080, 1920, 3), np.uint8), "BGR", (1920, 1080), low)
-    assert frame.small is low and frame.small_wh == (320, 160)
-    pixels, placement = frame.fit(InputSpec((160, 96)))
-    assert np.abs(patches_of(pixels) - PATCHES).max() == 0
-    assert placement.image_size_wh == (320, 160)
+@pytest.mark.parametrize(("input_wh", "from_low"), [((320, 180), True), ((160, 90), False)])
+def test_what_the_camera_has_scaled_itself_is_taken_unless_a_fraction_of_the_whole_is_enough(
+    input_wh: tuple[int, int], from_low: bool
+) -> None:
+    low = np.ascontiguousarray(patch_picture((320, 180)))
+    frame = LiveFrame(0, 0.0, np.zeros((540, 960, 3), np.uint8), "BGR", (960, 540), low)
+    assert frame.small is low and frame.small_wh == (320, 180)
+    pixels, placement = frame.fit(InputSpec(input_wh))
+    assert bool(pixels.any()) == from_low
+    assert placement.image_size_wh == (320, 180)
+    corners = placement.to_input(np.array([[-0.5, -0.5], [319.5, 179.5]]))
+    assert np.allclose(corners, [[-0.5, -0.5], np.array(input_wh) - 0.5])
+
+
+@pytest.mark.parametrize("padding", [0, 32])
+@pytest.mark.parametrize("layout", ["I420", "NV12"])
+def test_picked_pixels_have_the_colours_of_their_places(layout: str, padding: int) -> None:
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(40, 220, (6, 8, 3), dtype=np.uint8)
+    picture = cv2.resize(coarse, (320, 240), interpolation=cv2.INTER_NEAREST)
+    shown = picked(in_layout(picture, layout, padding), layout, (320, 240), (48, 36))
+    whole = to_rgb(in_layout(picture, layout, padding), layout, (320, 240))
+    assert shown.shape == (36, 48, 3)
+    middles = shown[3::6, 3::6].astype(int), whole[20::40, 20::40]
+    assert np.abs(middles[0] - middles[1]).max() <= 1
 
 
 @pytest.mark.parametrize("small", [True, False])
