@@ -1,7 +1,7 @@
 """What the small network gives up against the preset `reference`: both trained on drawn pictures alone.
 
     python benchmarks/reference_gap.py DLC2021_DEV DRAWN \\
-        --model reference WORK/exported/reference.int8.tflite WORK/models/reference.training.json \\
+        --model reference models/reference.int8.tflite models/reference.training.json \\
         --model unetlite-base WORK/exported/unetlite-base.int8.tflite models/unetlite-base.training.json
 
 No frame of DLC2021_DEV was in either training, nor a picture of DRAWN (see `benchmarks/kinds.py`). Quads are found as
@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DRAWN, WITHOUT = "drawn", "drawn, without a document"
 STAGE_COLUMNS = ["sets", "size of the views", "steps", "views", "duration", "IoU on augmented training pictures, last"]
 TAUGHT_COLUMNS = ["model", "parameters", "views in training", "of pictures", "IoU of maps"]
-COLUMNS = [*TAUGHT_COLUMNS, *CONDITIONS, DRAWN, f"{WITHOUT}, taken for one"]
+FRAMES = "all frames"
+COLUMNS = [*TAUGHT_COLUMNS, FRAMES, *CONDITIONS, DRAWN, f"{WITHOUT}, taken for one"]
 
 
 def pictures(frames: Path, drawn: Path) -> Iterator[tuple[str, RgbImage, Quad | None]]:
@@ -53,8 +54,9 @@ def line(name: str, summary: dict[str, Any], scores: dict[str, list[dict[str, An
     views = sum(stage["batch"] * stage["steps"] for stage in in_stages)
     pictures_seen = sum(each["pictures"] for each in summary["data"])
     cells = []
-    for group in (*CONDITIONS, DRAWN):
-        found, coarse = ([each[key] for each in scores[group]] for key in ("quad_iou", "quad_iou_map"))
+    for groups in (tuple(CONDITIONS), *((each,) for each in CONDITIONS), (DRAWN,)):
+        shown = [each for group in groups for each in scores[group]]
+        found, coarse = ([each[key] for each in shown] for key in ("quad_iou", "quad_iou_map"))
         cells.append(f"{told(found)} ({np.mean(coarse):.3f})")
     taken = [each["found"] for each in scores[WITHOUT]]
     iou = summary["validation"]["document_iou"]

@@ -29,7 +29,7 @@ build_unet('reference', (160, 96)).save('$work/reference.keras')"
 [ -d "$work/validation-split" ] || unet-data prepare "$work/validation" --to "$work/validation-split" --split 25/75/0
 export_int8 "$work/models/reference.keras" 160x96
 export_int8 models/unetlite-base.keras 320x192
-cp "$work/models/reference.training.json" models/
+cp "$work/models/reference.training.json" "$work/exported/reference.int8.tflite" models/
 python3 benchmarks/reference_gap.py "$frames" "$work/kinds" \
-    --model reference "$work/exported/reference.int8.tflite" models/reference.training.json \
+    --model reference models/reference.int8.tflite models/reference.training.json \
     --model unetlite-base "$work/exported/unetlite-base.int8.tflite" models/unetlite-base.training.json

@@ -41,18 +41,19 @@ SUMMARY: dict[str, Any] = {
 
 
 def test_a_model_stands_beside_how_much_it_was_taught() -> None:
-    found = {"quad_iou": 0.95, "quad_iou_map": 0.8}
+    found, well = {"quad_iou": 0.95, "quad_iou_map": 0.8}, {"quad_iou": 0.98, "quad_iou_map": 0.83}
     lost = {"quad_iou": 0.0, "quad_iou_map": 0.0}
     scores = {
-        **dict.fromkeys(("cut", "uncut", "occluders"), [found]),
+        **dict.fromkeys(("uncut", "occluders"), [found]),
+        "cut": [well],
         reference_gap.DRAWN: [found, lost],
         reference_gap.WITHOUT: [{"found": True}, {"found": False}, {"found": False}],
     }
     told = reference_gap.line("reference", SUMMARY, scores)
     assert len(told) == len(reference_gap.COLUMNS)
     assert told[:5] == ["`reference`", "6.00 million", "0.02 million", 500, "0.750"]
-    assert told[5] == "0.950, 100 % (0.800)"
-    assert told[8:] == ["0.475, 50 % (0.400)", "1 of 3"]
+    assert told[5:8] == ["0.960, 100 % (0.810)", "0.980, 100 % (0.830)", "0.950, 100 % (0.800)"]
+    assert told[9:] == ["0.475, 50 % (0.400)", "1 of 3"]
     plain = {**SUMMARY, "settings": {"batch": 256, "steps": 10500}}
     assert reference_gap.line("unetlite-base", plain, scores)[2] == "2.69 million"
 
