@@ -242,7 +242,7 @@ def main() -> None:
         data=(
             f"the shipped model, 1 thread, a video of {len(CARDS)} drawn cards shown in turn. The cycle runs from the "
             f"frame as the camera's thread hands it over, fitted for the network, to the decision; the start is "
-            f" the best of {given.repeats}"
+            f"the best of {given.repeats}"
         ),
         command="benchmarks/capture.py",
         cycle=cycle,

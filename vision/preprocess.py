@@ -45,6 +45,11 @@ class Placement:
     offset_xy: tuple[float, float]
     turned: bool = False
 
+    @property
+    def filled_wh(self) -> tuple[int, int]:
+        """Pixels of the input that the picture fills; the rest is a letterbox's bars."""
+        return round(self.image_size_wh[0] * self.scale_xy[0]), round(self.image_size_wh[1] * self.scale_xy[1])
+
     def upright(self, output: np.ndarray) -> np.ndarray:
         """A map of the network's output, (h, w) or (h, w, C), turned back where the picture was turned."""
         return np.ascontiguousarray(np.rot90(output, -1)) if self.turned else output
@@ -145,8 +150,7 @@ def _turned(fitted: np.ndarray, placement: Placement) -> np.ndarray:
 
 
 def _fit(image: np.ndarray, placement: Placement, padding: int, resize: _Resize) -> np.ndarray:
-    (width, height), (scale_x, scale_y) = placement.image_size_wh, placement.scale_xy
-    inner = round(width * scale_x), round(height * scale_y)
+    inner = placement.filled_wh
     resized = resize(image, inner)
     input_w, input_h = placement.input_size_wh
     if inner == (input_w, input_h):
@@ -192,11 +196,9 @@ def picked_size(image_size_wh: tuple[int, int], spec: InputSpec) -> tuple[int, i
     Whoever holds the picture in another form may pick from that (`cv2.INTER_NEAREST_EXACT`) and hand over the result.
     None where `preprocess` reads more than a few of its pixels.
     """
-    placement = place(image_size_wh, spec)
-    (width, height), (scale_x, scale_y) = image_size_wh, placement.scale_xy
-    inner = round(width * scale_x), round(height * scale_y)
-    samples, picked = _samples(image_size_wh, inner)
-    return (samples * inner[0], samples * inner[1]) if picked else None
+    width, height = place(image_size_wh, spec).filled_wh
+    samples, picked = _samples(image_size_wh, (width, height))
+    return (samples * width, samples * height) if picked else None
 
 
 def to_real(pixels: np.ndarray, spec: InputSpec) -> np.ndarray:

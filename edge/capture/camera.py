@@ -112,10 +112,11 @@ class LiveFrame:
         if size_wh is None and self.low is not None:
             return preprocess(self.low, spec)
         if size_wh is None or self.layout in INTERLEAVED:
-            pixels, placement = preprocess(self._pixels, spec)
-            return self._in_rgb(pixels), placement.of_size(self.small_wh)
-        pixels, placement = preprocess(picked(self.buffer, self.layout, self.size_wh, size_wh), spec)
-        return pixels, placement.of_size(self.small_wh)
+            picture = self._pixels
+        else:
+            picture = picked(self.buffer, self.layout, self.size_wh, size_wh)
+        pixels, placement = preprocess(picture, spec)
+        return self._in_rgb(pixels), placement.of_size(self.small_wh)
 
     @property
     def _steps_to_small(self) -> list[tuple[tuple[int, int], int]]:

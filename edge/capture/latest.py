@@ -12,10 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import cv2
+import numpy as np
 
 from unetlite.edge.capture.camera import Camera, CameraError, LiveFrame
 from unetlite.vision.contract import InputSpec
 from unetlite.vision.image import RgbImage
+from unetlite.vision.preprocess import Placement
 
 _PATCHES_WH = (16, 9)
 _PLAIN_LEVELS = 3  # that the patches of a plain picture differ by; a white wall's light falls off by more
@@ -183,8 +185,7 @@ class LatestFrames:
         # Made here: the loop is busy with the frame before.
         fitted = None if self._fit is None else frame.fit(self._fit)
         low = frame.small if self._small else frame.low
-        bars = self._fit is None or self._fit.fit == "letterbox"  # they are no part of the picture
-        self._watch_for_blanks(frame.small if fitted is None or bars else fitted[0], frame.time_s)
+        self._watch_for_blanks(frame.small if fitted is None else _without_bars(*fitted), frame.time_s)
         with self._changed:
             if self._is_over(reader):
                 return False
@@ -229,6 +230,12 @@ class LatestFrames:
             self._last_s = time.monotonic()
         if news:
             self._tell(sentence)
+
+
+def _without_bars(pixels: np.ndarray, placement: Placement) -> np.ndarray:
+    """The part of a network's input that the picture fills."""
+    (left, top), (width, height) = placement.offset_xy, placement.filled_wh
+    return placement.upright(pixels)[int(top) : int(top) + height, int(left) : int(left) + width]
 
 
 def is_plain(image: RgbImage) -> bool:
