@@ -40,27 +40,28 @@ class Marked:
 
     def __init__(self, network: Any) -> None:
         self._network = network
-        self._marks = self._ends = True
+        self._last = DONE
         self.feed, self.answer, self.interpreter = network.feed, network.answer, network.interpreter
 
     def begin(self) -> None:
-        self._marks = self._ends = True
-        mark(BEGIN)
+        self._mark(BEGIN)
+
+    def invoke(self) -> None:
+        if self._last != BEGIN:
+            self._network.invoke()
+            return
+        self._mark(FED)
+        self._network.invoke()
+        self._mark(INVOKED)
 
     def done(self) -> None:
         """Mark the frame's end, once."""
-        if self._ends:
-            self._ends = False
-            mark(DONE)
+        if self._last != DONE:
+            self._mark(DONE)
 
-    def invoke(self) -> None:
-        if not self._marks:
-            self._network.invoke()
-            return
-        self._marks = False
-        mark(FED)
-        self._network.invoke()
-        mark(INVOKED)
+    def _mark(self, point: int) -> None:
+        self._last = point
+        mark(point)
 
 
 def main() -> None:
