@@ -23,11 +23,11 @@ import numpy as np
 import torch
 from chances import draw_chances
 from network import Network, draw_weights
+from operations import see
 from pictures import PictureSet, load_set
 from processor import OnProcessor
 from steps import WEIGHT_DECAY, counted, dice_and_cross_entropy, schedule
 from train import DRAWN, LICENCES, drawn_from, keep, tell
-from views import see
 
 from unetlite.vision.cli import Command
 from unetlite.vision.contract import OutputSpec

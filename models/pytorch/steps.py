@@ -1,4 +1,4 @@
-"""Training steps on a GPU, each replayed from one recording: a small network would wait for Python otherwise."""
+"""Training steps. On a GPU each is replayed from one recording: a small network would wait for Python otherwise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from chances import draw_chances, no_chances
 from network import Network
+from operations import see as see_on_processor
 from pictures import STORED_WH, PictureSet
+from processor import OnProcessor
 from torch import Tensor
 from torch.nn import functional as F
 from views import see
@@ -27,7 +29,7 @@ class Source:
 
     Attributes:
         data: the set.
-        planes: the set's planes on the GPU.
+        planes: the set's planes on the device.
         numbers: which of them.
         share: of what a batch shows, against the other sources' shares.
     """
@@ -52,20 +54,24 @@ class Trainer:
     """One network in training: its optimizer, and the buffers that a step reads."""
 
     def __init__(self, network: Network, settings: Settings, device: torch.device) -> None:
-        self.network = network.to(device).to(memory_format=torch.channels_last)
+        """Raises SettingsError where neither a GPU nor a processor of the kind that `kernels.c` wants is at hand."""
         self.settings, self.device = settings, device
         self.done = 0
+        self._recorded = device.type == "cuda"
+        self.network = network.to(device).to(memory_format=torch.channels_last) if self._recorded else network
+        self._pass = self.network if self._recorded else OnProcessor(network)
+        self._see = see if self._recorded else see_on_processor
         self._learned = [value for value in network.parameters() if value.requires_grad]
         self._rate = torch.tensor(0.0, device=device)
-        self._recorded = device.type == "cuda"
         self._optimizer = torch.optim.AdamW(
             self._learned,
             lr=self._rate if self._recorded else 0.0,
             eps=1e-7,
             weight_decay=WEIGHT_DECAY,
             capturable=self._recorded,
-            fused=self._recorded,
+            fused=True,
         )
+        torch.manual_seed(settings.seed)
         self._rng = np.random.default_rng(settings.seed)
         plain = no_chances(settings.batch)
         self._planes = torch.zeros((settings.batch, 4, *STORED_WH[::-1]), dtype=torch.uint8, device=device)
@@ -127,9 +133,9 @@ class Trainer:
     def _step(self) -> None:
         self._optimizer.zero_grad(set_to_none=False)
         with torch.no_grad():
-            x, y = see(self._planes, *self._chances, self.network.size_wh, self._map_hw)
+            x, y = self._see(self._planes, *self._chances, self.network.size_wh, self._map_hw)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._recorded):
-            logits = self.network(x)
+            logits = self._pass(x)
         logits = logits.float()
         loss = dice_and_cross_entropy(logits, y)
         loss.backward()

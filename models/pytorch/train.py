@@ -1,10 +1,11 @@
-"""From pictures to a shipped model and those that score it, on one GPU; what `models/recipe.sh` runs.
+"""From pictures to a shipped model and those that score it; what `models/recipe.sh` runs.
 
     models/pytorch/draw.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK &
     python models/pytorch/train.py DLC2021_DEV WORK --model unetlite WORK/edge.keras
 
 A base learns from drawn pictures alone, while more of them are drawn. From it one model is trained on the frames of all
-types, and three without two types each, which score them. Without a GPU it runs as well, some hundred times slower.
+types, and three without two types each, which score them. On a GPU that takes minutes; without one some hours, on a
+processor of the kind that `kernels.c` wants.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ class Shelf:
             if (self._work / "draw.failed").exists():
                 raise DatasetError(f"{self._work}: expected the set {name}, but draw.sh failed; see what it said")
             time.sleep(0.2)
-        data = load_set(folders, os.cpu_count() or 1)
+        on_disk = None if self._device.type == "cuda" else self._work  # together they are larger than memory
+        data = load_set(folders, os.cpu_count() or 1, on_disk=on_disk)
         tell(f"{name}: {len(data.planes)} pictures read")
         return data
 

@@ -29,6 +29,20 @@ def torch() -> object:
     return pytest.importorskip("torch", reason="PyTorch is installed for two recipes in models/ alone")
 
 
+@pytest.fixture(scope="module")
+def on_processor(torch: object) -> object:
+    import operations
+    import processor
+
+    from unetlite.vision.errors import SettingsError
+
+    try:
+        operations.kernels()
+    except SettingsError as error:
+        pytest.skip(str(error))
+    return processor
+
+
 def places_of(chances: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Where (N, 2) points of each view lie in its picture, (B, N, 2)."""
     at = np.einsum("bij,nj->bni", chances, np.column_stack([points, np.ones(len(points))]))
@@ -125,7 +139,36 @@ def test_untouched_views_are_what_the_device_feeds(torch: object, drawn: Path) -
         assert abs(float(covered.mean()) - float(planes[3].mean())) < 1e-3
 
 
-def test_a_few_steps_learn_the_pictures_that_are_there(torch: object, drawn: Path, tmp_path: Path) -> None:
+def test_views_on_a_processor_are_those_on_a_gpu(torch: object, on_processor: object, drawn: Path) -> None:
+    from operations import see as see_on_processor
+    from views import see
+
+    found = pictures.load_set([drawn], jobs=2)
+    planes = torch.from_numpy(np.concatenate([found.planes] * 8))
+    rng = np.random.default_rng(0)
+    chances = draw_chances(rng, np.tile(found.boxes, (8, 1)), np.tile(found.aspects, 8), (320, 192)).arrays()
+    places, colour, blur = (torch.from_numpy(values) for values in chances)
+    noise = colour[:, 7].clone()
+    assert (blur[:, 3] < 0.9).any() and (blur[:, 3] == 1).any() and (noise > 0).any()
+    colour[:, 7] = 0
+    given = planes, places, colour, blur, (320, 192), (48, 80)
+    (x, y), (seen, covered) = see(*given), see_on_processor(*given)
+    for got, expected in ((seen, x), (covered, y)):
+        apart = np.abs((got - expected).numpy())
+        assert apart.max() < 0.01
+        assert apart.mean() < 1e-4
+    colour[:, 7] = noise
+    noisy = (see_on_processor(*given)[0] - seen).numpy()
+    inside = np.abs(seen.numpy() - 0.5) < 0.35  # what the noise does not push out of 0..1
+    for view, where, deviation in zip(noisy, inside, noise.tolist(), strict=True):
+        if where.mean() > 0.1:
+            assert view[where].std() == pytest.approx(deviation, rel=0.05, abs=1e-6)
+            assert abs(view[where].mean()) <= 0.02 * deviation
+
+
+def test_a_few_steps_learn_the_pictures_that_are_there(
+    torch: object, on_processor: object, drawn: Path, tmp_path: Path
+) -> None:
     from network import Network, draw_weights
     from steps import Settings, Source, Trainer, schedule
 
@@ -143,19 +186,6 @@ def test_a_few_steps_learn_the_pictures_that_are_there(torch: object, drawn: Pat
     assert schedule(0.0) < 0.1 < 0.99 < schedule(0.04) and schedule(1.0) == pytest.approx(0.01)
 
 
-@pytest.fixture(scope="module")
-def on_processor(torch: object) -> object:
-    import processor
-
-    from unetlite.vision.errors import SettingsError
-
-    try:
-        processor.kernels()
-    except SettingsError as error:
-        pytest.skip(str(error))
-    return processor
-
-
 def reference(folder: Path, size_wh: tuple[int, int]) -> Path:
     from unetlite.training.unet import build_unet
 
@@ -164,11 +194,20 @@ def reference(folder: Path, size_wh: tuple[int, int]) -> Path:
     return path
 
 
-def test_passes_on_a_processor_are_pytorchs_in_bfloat16(torch: object, on_processor: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("preset", ["edge", "nano", "reference"])
+def test_passes_on_a_processor_are_pytorchs_in_bfloat16(
+    torch: object, on_processor: object, tmp_path: Path, preset: str
+) -> None:
     from network import Network, draw_weights
 
+    from unetlite.training.unet import build_unet
+
     torch.manual_seed(0)
-    x, weights, start = torch.rand(4, 3, 32, 64), torch.randn(4, 1, 32, 64), reference(tmp_path, (64, 32))
+    start = tmp_path / f"{preset}.keras"
+    build_unet(preset, (64, 32) if preset == "reference" else (128, 64)).save(start)
+    size_wh, map_hw = Network(start).size_wh, (32, 64) if preset == "reference" else (16, 32)
+    # Normalization amplifies rounding where a level has few pixels: many pictures.
+    x, weights = torch.rand(16, 3, *size_wh[::-1]), torch.randn(16, 1, *map_hw)
 
     def passed(kind: str) -> tuple[float, dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Loss, gradients and moved statistics of a network that drops nothing."""
@@ -209,14 +248,15 @@ def test_what_is_dropped_on_a_processor_gives_no_gradient(torch: object, on_proc
     assert not torch.equal(y, on_processor.Dropped.apply(x, 0.2))
 
 
-def test_other_presets_are_refused_on_a_processor(torch: object, on_processor: object, tmp_path: Path) -> None:
+def test_other_networks_are_refused_on_a_processor(torch: object, on_processor: object, tmp_path: Path) -> None:
+    import keras
     from network import Network
 
-    from unetlite.training.unet import build_unet
-
-    build_unet("edge").save(tmp_path / "edge.keras")
-    with pytest.raises(ValueError, match="preset reference, got BatchNormalization"):
-        on_processor.OnProcessor(Network(tmp_path / "edge.keras"))
+    inputs = keras.Input((32, 32, 3))
+    plain = keras.layers.ReLU()(keras.layers.SeparableConv2D(8, 3, padding="same", use_bias=False)(inputs))
+    keras.Model(inputs, plain).save(tmp_path / "plain.keras")
+    with pytest.raises(ValueError, match="expected BatchNormalization, got ReLU"):
+        on_processor.OnProcessor(Network(tmp_path / "plain.keras"))
 
 
 def test_a_training_of_the_reference_goes_on_where_it_was_interrupted(
