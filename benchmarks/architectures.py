@@ -34,8 +34,9 @@ CANDIDATES: dict[str, tuple[str, Preset]] = {
     "edge-shallow": ("one convolution a level", replace(EDGE, encoder=(1, 1, 1, 1, 1), residual=False)),
     "edge-narrow": ("three quarters as wide", replace(EDGE, widths=(16, 32, 72, 128, 168))),
     "edge-wide": ("half again as wide", replace(EDGE, widths=(32, 72, 144, 264, 336))),
-    "edge-four-levels": ("one level less", replace(EDGE, widths=EDGE.widths[:4], encoder=EDGE.encoder[:4])),
-    "edge-decoder": ("two convolutions a level on the way up", replace(EDGE, decoder=2)),
+    "edge-four-levels": ("one level less", replace(
+        EDGE, widths=EDGE.widths[:4], encoder=EDGE.encoder[:4], decoder=EDGE.decoder[:3])),
+    "edge-decoder": ("two convolutions a level on the way up", replace(EDGE, decoder=(2, 2, 2, 2))),
     "edge-transposed": ("learned upsampling", replace(EDGE, transposed=True)),
     "edge-relu": ("activations without an upper end", replace(EDGE, relu_max=None)),
     "edge-stem2": ("stem of stride 2, half as wide, answer of 128x128", replace(

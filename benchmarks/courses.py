@@ -61,8 +61,10 @@ def line(name: str, summary: dict[str, Any]) -> list[Any]:
 )
 @click.option("--docs", type=click.Path(file_okay=False, path_type=Path), default=ROOT / "docs")
 def main(folder: Path, borders: Path, docs: Path) -> None:
-    """Read the summaries in FOLDER, and write drawings and tables."""
+    """Read the summaries in FOLDER, of those models that are there, and write drawings and tables."""
     for model, suffix in MODELS.items():
+        if not (folder / f"{model}.training.json").is_file():
+            continue
         summaries = chain(folder, model)
         stages = [
             Stage(name, [row["iou"] for row in each["course"]], [], sum(row["seconds"] for row in each["course"]) / 60)

@@ -40,7 +40,7 @@ def model(tmp_path: Path) -> Path:
     from unetlite.training.unet import Preset, build_unet
 
     path = tmp_path / "unet.keras"
-    unet = build_unet(Preset((8, 8), stem_stride=4, encoder=(1, 1), decoder=1), SPEC.size_wh)
+    unet = build_unet(Preset((8, 8), stem_stride=4, encoder=(1, 1), decoder=(1,)), SPEC.size_wh)
     kernel, bias = unet.get_layer("logits").get_weights()
     unet.get_layer("logits").set_weights([kernel * 0.1, bias - 4.0])
     unet.save(path)

@@ -32,7 +32,7 @@ class Preset:
         encoder: separable convolutions per level on the way down and at the bottleneck, finest first; from a level's
             second on, each adds its input (He et al. 2015, arXiv:1512.03385) where `residual` is set. The coarse
             levels cost a device next to nothing, so depth belongs there.
-        decoder: separable convolutions per level on the way up.
+        decoder: the same of the levels on the way up, finest first.
         residual: see `encoder`.
         dropout: share dropped after the bottleneck and after each skip but the finest, in training only.
         relu_max: where the activations are cut off; bounded ones need no wide int8 ranges.
@@ -44,7 +44,7 @@ class Preset:
     stem_stride: int = 1
     transposed: bool = False
     encoder: tuple[int, ...] = (2, 2, 2, 2, 2)
-    decoder: int = 2
+    decoder: tuple[int, ...] = (2, 2, 2, 2)
     residual: bool = False
     dropout: float = 0.0
     relu_max: float | None = 6.0
@@ -55,10 +55,16 @@ PRESETS = {
     "reference": Preset((64, 128, 256, 512, 1024), transposed=True, dropout=0.2, relu_max=None),
     # Cameras' pictures have one long side, and so have cards: lying in a lying input, neither is squeezed much.
     "edge": Preset(
-        (24, 48, 96, 176, 224), (320, 192), "turn", stem_stride=4, encoder=(1, 2, 2, 3, 3), decoder=1, residual=True
+        (24, 48, 96, 176, 224),
+        (320, 192),
+        "turn",
+        stem_stride=4,
+        encoder=(1, 2, 2, 3, 3),
+        decoder=(1, 1, 1, 1),
+        residual=True,
     ),
     "nano": Preset(
-        (16, 32, 64, 96), (224, 128), "turn", stem_stride=4, encoder=(1, 1, 2, 3), decoder=1, residual=True
+        (16, 32, 64, 96), (224, 128), "turn", stem_stride=4, encoder=(1, 1, 2, 3), decoder=(1, 1, 1), residual=True
     ),
 }
 
@@ -132,7 +138,7 @@ def build_unet(
         x = layers.Concatenate()([x, skips[level]])
         if p.dropout and level:
             x = layers.Dropout(p.dropout)(x)
-        x = separable(x, width, p.decoder)
+        x = separable(x, width, p.decoder[level])
     x = layers.Conv2D(1 if num_classes == 2 else num_classes, 1, name="logits")(x)
     outputs = layers.Activation("sigmoid" if num_classes == 2 else "softmax", name="probability")(x)
     return keras.Model(inputs, outputs, name=name)

@@ -27,7 +27,7 @@ from operations import see
 from pictures import PictureSet, load_set
 from processor import OnProcessor
 from steps import WEIGHT_DECAY, counted, dice_and_cross_entropy, schedule
-from train import DRAWN, LICENCES, drawn_from, keep, tell
+from train import DRAWN, described, keep, tell
 
 from unetlite.vision.cli import Command
 from unetlite.vision.contract import OutputSpec
@@ -169,12 +169,6 @@ class Training:
             torch.save(state, temporary)
 
 
-def described(folder: Path) -> dict[str, Any]:
-    """What the summary says of a set that was drawn."""
-    pictures = len(find_samples(folder))
-    return {"name": folder.name, "licence": LICENCES["drawn"], "pictures": pictures, **drawn_from(folder)}
-
-
 @click.command(cls=Command)
 @click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("start", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -188,6 +182,7 @@ def main(work: Path, start: Path) -> None:
 
     training = Training(start, path.with_suffix(".checkpoint"))
     training.run(load)
+    names = sorted({name for each in ROUNDS for name in each.sets})
     keep(
         training.network,
         start,
@@ -196,7 +191,7 @@ def main(work: Path, start: Path) -> None:
         preset="reference",
         min_confidence=OutputSpec().min_confidence,
         settings={"rounds": [asdict(each) for each in ROUNDS], "seed": SEED},
-        data=[described(work / name) for name in sorted({name for each in ROUNDS for name in each.sets})],
+        data=[described(name, "drawn", len(find_samples(work / name)), work / name) for name in names],
         course=training.course,
     )
 

@@ -3,9 +3,9 @@
     models/pytorch/draw.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK &
     python models/pytorch/train.py DLC2021_DEV WORK --model unetlite WORK/edge.keras
 
-A base learns from drawn pictures alone, while more of them are drawn. From it one model is trained on the frames of all
-types, and three without two types each, which score them. On a GPU that takes minutes; without one some hours, on a
-processor of the kind that `kernels.c` wants.
+A base learns from drawn pictures alone, while more of them are drawn; of some presets in a smaller shape at first. From
+it one model is trained on the frames of all types, and three without two types each, which score them. On a GPU that
+takes minutes; without one some hours, on a processor of the kind that `kernels.c` wants.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from grow import grow
 from network import Network, draw_weights
 from pictures import PictureSet, load_set
 from steps import Settings, Source, Trainer, validate
@@ -50,19 +51,21 @@ BEGAN = time.perf_counter()
 
 @dataclass(frozen=True)
 class Plan:
-    """A model's preset, its two stages, and what is made of its answers.
+    """A model's preset, its stages, and what is made of its answers.
 
     Attributes:
         preset: of `unetlite.training.unet`.
         base: the stage on drawn pictures alone.
         last: the stage with real frames.
         min_confidence: from which a picture holds a document; a smaller network is less sure of what it finds.
+        grown: a second one on drawn pictures, in the preset's shape; that of the first is then a smaller one's.
     """
 
     preset: str
     base: Settings
     last: Settings
     min_confidence: float
+    grown: Settings | None = None
 
 
 PLANS = {
@@ -93,10 +96,9 @@ class Shelf:
         return replace(source, numbers=numbers, share=float(len(numbers)))
 
     def describe(self, name: str, source: Source) -> dict[str, Any]:
-        """What a training summary says of a set: licence, pictures, and what they were drawn from."""
-        drawn = drawn_from(self._folders(name)[0]) if name != "real" else {}
-        licence = LICENCES["real" if name in ("real", "reprints") else "drawn"]
-        return {"name": name, "licence": licence, "pictures": len(source.numbers), **drawn}
+        """`described` of a set."""
+        licence = "real" if name in ("real", "reprints") else "drawn"
+        return described(name, licence, len(source.numbers), None if name == "real" else self._folders(name)[0])
 
     def _folders(self, name: str) -> list[Path]:
         if name == "real":
@@ -115,29 +117,43 @@ class Shelf:
         return data
 
 
-def drawn_from(folder: Path) -> dict[str, Any]:
-    """What a set that `unet-data synthesize` wrote was drawn from."""
-    record = read_json(folder / "synthesis.json")
-    return {key: record[key] for key in ("generator", "seed", "negatives", "backgrounds", "faces") if key in record}
+def described(name: str, licence: str, pictures: int, drawn: Path | None) -> dict[str, Any]:
+    """What a summary says of a set: licence, pictures, and what those in the folder `drawn` were drawn from."""
+    said: dict[str, Any] = {"name": name, "licence": LICENCES[licence], "pictures": pictures}
+    if drawn is not None:
+        record = read_json(drawn / "synthesis.json")
+        keys = ("generator", "seed", "negatives", "backgrounds", "faces")
+        said |= {key: record[key] for key in keys if key in record}
+    return said
 
 
 def train(name: str, start: Path, shelf: Shelf, out: Path, device: torch.device) -> None:
     """The base, then the last stage for each fold and for all types, those that are not there yet.
 
     Each leaves a `.keras` file and its summary.
+
+    Args:
+        name: of a plan.
+        start: an untrained network of its preset; where the plan has a stage `grown`, the smaller one lies beside it,
+            `edge-small.keras` beside `edge.keras`.
+        shelf: the sets.
+        out: where the networks go.
+        device: that trains.
     """
     plan = PLANS[name]
     base_file = out / f"{name}-base.keras"
-    if not base_file.exists():
-        base = Network(start)
-        draw_weights(base, plan.base.seed)
-        trainer = Trainer(base, plan.base, device)
-        drawn: dict[str, Source] = {}
-        rows = []
-        for added, until in zip(DRAWN, [*list(DRAWN.values())[1:], 1.0], strict=True):
-            drawn[added] = shelf.take(added)
-            rows += trainer.run(list(drawn.values()), int(until * plan.base.steps), tell)
-        keep_planned(base, start, base_file, plan, plan.base, rows, drawn, shelf)
+    if plan.grown is None:
+        train_base(base_file, start, plan, shelf, device)
+    else:
+        small_file = out / f"{name}-small.keras"
+        train_base(small_file, start.with_stem(f"{start.stem}-small"), plan, shelf, device)
+        if not base_file.exists():
+            network = Network(start)
+            draw_weights(network, plan.grown.seed)
+            grow(network, Network(small_file))
+            sources = {each: shelf.take(each) for each in DRAWN}
+            rows = Trainer(network, plan.grown, device).run(list(sources.values()), plan.grown.steps, tell)
+            keep_planned(network, start, base_file, plan, plan.grown, rows, sources, shelf, began=small_file)
     for fold, without in FOLDS.items():
         path = out / f"{name}{fold}.keras"
         if path.exists():
@@ -149,7 +165,22 @@ def train(name: str, start: Path, shelf: Shelf, out: Path, device: torch.device)
         sources["reprints"] = replace(shelf.take("reprints", without), share=REPRINTS)
         network = Network(base_file)
         rows = Trainer(network, plan.last, device).run(list(sources.values()), plan.last.steps, tell)
-        keep_planned(network, base_file, path, plan, plan.last, rows, sources, shelf)
+        keep_planned(network, base_file, path, plan, plan.last, rows, sources, shelf, began=base_file)
+
+
+def train_base(path: Path, start: Path, plan: Plan, shelf: Shelf, device: torch.device) -> None:
+    """The stage on drawn pictures alone, from drawn weights, into `path` unless that is there."""
+    if path.exists():
+        return
+    network = Network(start)
+    draw_weights(network, plan.base.seed)
+    trainer = Trainer(network, plan.base, device)
+    sources: dict[str, Source] = {}
+    rows = []
+    for added, until in zip(DRAWN, [*list(DRAWN.values())[1:], 1.0], strict=True):
+        sources[added] = shelf.take(added)
+        rows += trainer.run(list(sources.values()), int(until * plan.base.steps), tell)
+    keep_planned(network, start, path, plan, plan.base, rows, sources, shelf)
 
 
 def keep_planned(
@@ -161,6 +192,8 @@ def keep_planned(
     rows: list[dict[str, float]],
     sources: dict[str, Source],
     shelf: Shelf,
+    *,
+    began: Path | None = None,
 ) -> None:
     """`keep` after a stage of a plan."""
     keep(
@@ -173,6 +206,7 @@ def keep_planned(
         settings=asdict(settings),
         data=[{**shelf.describe(name, source), "share": source.share} for name, source in sources.items()],
         course=rows,
+        began=began,
     )
 
 
@@ -187,12 +221,13 @@ def keep(
     settings: dict[str, Any],
     data: list[dict[str, Any]],
     course: list[dict[str, Any]],
+    began: Path | None = None,
 ) -> None:
     """Write the network, and what export and the documents must know of it.
 
     Args:
         network: trained.
-        like: the file that it began as.
+        like: a file of its shape.
         path: where it goes, its summary beside it.
         validation: planes of the pictures that say how good it is.
         preset: of `unetlite.training.unet`.
@@ -200,12 +235,13 @@ def keep(
         settings: that shaped the training.
         data: the sets that it saw.
         course: rows with step, loss, IoU and seconds.
+        began: the trained network whose weights it had at first, of this shape or a smaller one; None of drawn ones.
     """
     iou = validate(network, validation)
     tell(f"{path.name}: IoU {iou:.4f} on validation")
     with atomic_path(path) as temporary:
         network.save(temporary, like)
-    started = {"model": like.name, "sha256": sha256_of(like)} if summary_path(like).is_file() else None
+    started = {"model": began.name, "sha256": sha256_of(began)} if began is not None else None
     summary = summarize(
         InputSpec(network.size_wh, fit="turn"),
         OutputSpec(min_confidence=min_confidence),

@@ -81,7 +81,7 @@ def train(data: Path, model: Path) -> None:
 
     spec = InputSpec((SIZE, SIZE))
     keras.utils.set_random_seed(1)
-    network = build_unet(Preset((24, 96, 160), stem_stride=4, encoder=(1, 1, 1), decoder=1), spec.size_wh)
+    network = build_unet(Preset((24, 96, 160), stem_stride=4, encoder=(1, 1, 1), decoder=(1, 1)), spec.size_wh)
     map_spec = InputSpec((network.output_shape[2], network.output_shape[1]))  # may be coarser than the input
     pixels, masks = [], []
     for sample in find_samples(data / "train"):

@@ -53,7 +53,7 @@ def reference_style() -> Any:
     """The original project's kind of U-Net (transposed convolution), narrow and shallow."""
     from unetlite.training.unet import Preset, build_unet
 
-    return build_unet(Preset((16, 32), transposed=True, encoder=(1, 1), decoder=1), (32, 32))
+    return build_unet(Preset((16, 32), transposed=True, encoder=(1, 1), decoder=(1,)), (32, 32))
 
 
 def test_the_batch_is_fixed_on_every_file(exported) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from chances import draw_chances, no_chances  # noqa: E402
 
 from unetlite.training.synthesis.generator import generate  # noqa: E402
 from unetlite.vision.dataset import find_samples, read_quad  # noqa: E402
+from unetlite.vision.files import read_json  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,37 @@ def test_network_answers_as_keras_does_and_goes_back_into_its_file(torch: object
             assert np.allclose(got.permute(0, 2, 3, 1).numpy(), expected, atol=1e-5), (preset, file.name)
         weights = [path_weights.ndim for path_weights in keras.models.load_model(changed, compile=False).get_weights()]
         assert len(weights) == len(model.get_weights())
+
+
+def test_a_grown_network_answers_as_the_small_one(torch: object, tmp_path: Path) -> None:
+    from grow import grow
+    from network import Network, draw_weights
+
+    from unetlite.training.unet import Preset, build_unet
+
+    shape = {"size_wh": (64, 32), "stem_stride": 4, "residual": True}
+    small = Preset((8, 16, 24), encoder=(1, 2, 2), decoder=(1, 1), **shape)
+    large = Preset((12, 20, 24), encoder=(2, 3, 2), decoder=(2, 1), **shape)
+    networks = []
+    for seed, preset in ((1, small), (2, large), (3, small)):
+        build_unet(preset, preset.size_wh).save(tmp_path / "shape.keras")
+        networks.append(Network(tmp_path / "shape.keras"))
+        draw_weights(networks[-1], seed)
+    begun, grown, other = networks
+    x = torch.rand(32, 3, 32, 64)
+    for _ in range(20):  # moments such as training leaves
+        begun.train()(x)
+    before = grown.eval()(x)
+    grow(grown, begun)
+    with torch.no_grad():
+        after, expected = grown.eval()(x), begun.eval()(x)
+        assert not torch.allclose(before, expected, atol=0.01)
+        assert torch.allclose(after, expected, atol=1e-5)
+    grown.train()(x).square().mean().backward()
+    scales = [value.grad for name, value in grown.kept.items() if "normalization" in name and name.endswith("/0")]
+    assert all(gradient.abs().sum() > 0 for gradient in scales)  # new blocks learn, though they add nothing yet
+    with pytest.raises(ValueError, match="expected a part of"):
+        grow(other, grown)
 
 
 def test_untouched_views_are_what_the_device_feeds(torch: object, drawn: Path) -> None:
@@ -292,3 +326,54 @@ def test_a_training_of_the_reference_goes_on_where_it_was_interrupted(
     assert [row["step"] for row in third.course] == [12, 18, 23]
     assert torch.isfinite(torch.tensor(third.course[-1]["loss"]))
     assert read == [("first",), ("first",), ("first", "more")]  # a round that is over needs no pictures
+
+
+def test_a_model_goes_through_its_stages_and_says_so(
+    torch: object, on_processor: object, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import train
+    from steps import Settings
+
+    from unetlite.training.unet import Preset, build_unet
+
+    work, frames, out = tmp_path / "work", tmp_path / "frames", tmp_path / "work" / "models"
+    for name in ("validation", "first", "more1", "reprints-01_a", "reprints-02_b"):
+        shutil.copytree(drawn, work / name)
+        (work / f"{name}.done").touch()
+    for name in ("01_a", "02_b"):
+        shutil.copytree(drawn, frames / name)
+    out.mkdir()
+    shape = {"size_wh": (64, 32), "stem_stride": 4, "residual": True}
+    for name, preset in (
+        ("edge-small", Preset((8, 16), encoder=(1, 1), decoder=(1,), **shape)),
+        ("edge", Preset((12, 16), encoder=(1, 2), decoder=(2,), **shape)),
+    ):
+        build_unet(preset, preset.size_wh).save(work / f"{name}.keras")
+    monkeypatch.setattr(train, "DRAWN", {"first": 0.0, "more1": 0.5})
+    monkeypatch.setattr(train, "FOLDS", {"-fold1": ("01_a",), "": ()})
+    base, last, grown = (Settings(8, steps, 0.01, seed) for seed, steps in enumerate((4, 2, 3)))
+    monkeypatch.setattr(train, "PLANS", {"tiny": train.Plan("edge", base, last, 0.4, grown)})
+
+    def go() -> dict[str, dict[str, Any]]:
+        shelf = train.Shelf(frames, work, torch.device("cpu"))
+        train.train("tiny", work / "edge.keras", shelf, out, torch.device("cpu"))
+        return {path.name.removesuffix(".training.json"): read_json(path) for path in sorted(out.glob("*.json"))}
+
+    told = go()
+    assert list(told) == ["tiny-base", "tiny-fold1", "tiny-small", "tiny"]
+    began = {name: each["start"] and each["start"]["model"] for name, each in told.items()}
+    assert began == {"tiny-small": None, "tiny-base": "tiny-small.keras"} | dict.fromkeys(
+        ("tiny-fold1", "tiny"), "tiny-base.keras"
+    )
+    assert {name: each["settings"]["steps"] for name, each in told.items()} == {
+        "tiny-small": 4, "tiny-base": 3, "tiny-fold1": 2, "tiny": 2
+    }  # fmt: skip
+    seen = {each["name"]: each["pictures"] for each in told["tiny-fold1"]["data"]}
+    assert seen == {"first": 8, "more1": 8, "real": 8, "reprints": 8}
+    assert told["tiny"]["data"][-1]["pictures"] == 16
+    sizes = [told[name]["parameters"] for name in ("tiny-small", "tiny-base", "tiny")]
+    assert sizes[0] < sizes[1] == sizes[2]
+    kept = {path: path.read_bytes() for path in out.glob("*.keras")}
+    assert len(set(kept.values())) == 4
+    go()  # what is there is kept
+    assert {path: path.read_bytes() for path in out.glob("*.keras")} == kept

@@ -28,7 +28,7 @@ from unetlite.vision.errors import SettingsError  # noqa: E402
 
 START = """
 import unetlite.training.unet as unet
-unet.PRESETS["nano"] = unet.Preset((4, 8), size_wh=(64, 64), stem_stride=4, encoder=(1, 1), decoder=1, residual=True)
+unet.PRESETS["nano"] = unet.Preset((4, 8), size_wh=(64, 64), stem_stride=4, encoder=(1, 1), decoder=(1,), residual=True)
 """
 TWO_PROCESSORS = """
 import tensorflow as tf
