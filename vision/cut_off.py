@@ -40,6 +40,9 @@ def with_unseen_side(quad: Quad, picture_wh: tuple[int, int]) -> Quad:
     corners = quad.astype(np.float64)
     sides = corners[NEXT] - corners
     margin = _AT_BORDER * float(np.hypot(sides[:, 0], sides[:, 1]).max())
+    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    if min(left, top) > margin and right < picture_wh[0] - 1 - margin and bottom < picture_wh[1] - 1 - margin:
+        return quad
     cut = _hidden_share(corners, corners[NEXT], picture_wh, margin)
     if np.count_nonzero(cut >= _CUT) != 1 or float(shape_cost(corners[None], picture_wh)[0]) < _LEAST_COST:
         return quad

@@ -44,16 +44,14 @@ def level_points(probability: np.ndarray, region: np.ndarray, threshold: float) 
     np.copyto(below, probability, where=region)
     padded = cv2.copyMakeBorder(below, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     inside = padded >= np.float32(threshold)
-    points = []
-    for axis in (0, 1):
-        before, after = _neighbours(padded, axis)
-        rows, columns = np.divmod(np.flatnonzero(np.not_equal(*_neighbours(inside, axis))), before.shape[1])
-        low, high = before[rows, columns], after[rows, columns]
-        xy = np.stack([columns, rows], axis=1) - 1.0  # minus the padding
-        xy[:, 1 - axis] += (threshold - low) / (high - low)
-        points.append(xy)
-    return np.concatenate(points)
-
-
-def _neighbours(array: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    return (array[:-1], array[1:]) if axis == 0 else (array[:, :-1], array[:, 1:])
+    values, width = padded.ravel(), padded.shape[1]
+    steps = np.flatnonzero(inside[:-1] != inside[1:]), np.flatnonzero(inside.ravel()[:-1] != inside.ravel()[1:])
+    points = np.empty((len(steps[0]) + len(steps[1]), 2))
+    for axis, places, own in ((0, steps[0], points[: len(steps[0])]), (1, steps[1], points[len(steps[0]) :])):
+        # The padding parts a row's end from the next one's start: both lie outside.
+        low, high = values.take(places), values.take(places + (1 if axis else width))
+        rows, columns = np.divmod(places, width)
+        own[:, 0], own[:, 1] = columns, rows
+        own -= 1.0  # the padding
+        own[:, 1 - axis] += (threshold - low) / (high - low)
+    return points

@@ -50,16 +50,21 @@ def as_quad(points: object) -> Quad:
         raise InvalidQuadError(f"expected four corners [x, y], got an array of shape {quad.shape}")
     if not np.isfinite(quad).all():
         raise InvalidQuadError(f"expected four finite corners, got {quad.tolist()}")
-    at_corners = turns(quad.tolist())
+    corners = quad.tolist()
+    at_corners = turns(corners)
     if not (min(at_corners) > 0 or max(at_corners) < 0):
-        raise InvalidQuadError(f"expected four corners of a convex shape with an area, got {quad.tolist()}")
-    return order_corners(quad)
+        raise InvalidQuadError(f"expected four corners of a convex shape with an area, got {corners}")
+    return _ordered(corners, at_corners)
 
 
 def order_corners(quad: np.ndarray) -> Quad:
     """The same convex corners, clockwise as seen, beginning with the one nearest the image's top-left direction."""
     corners = np.asarray(quad, np.float64).tolist()
-    if sum(turns(corners)) < 0:  # y points down: positive cross products turn clockwise as seen
+    return _ordered(corners, turns(corners))
+
+
+def _ordered(corners: list[list[float]], at_corners: list[float]) -> Quad:
+    if sum(at_corners) < 0:  # y points down: positive cross products turn clockwise as seen
         corners.reverse()
     sums = [x + y for x, y in corners]
     first = sums.index(min(sums))
@@ -157,9 +162,12 @@ def fit_sides(quad: np.ndarray, points: np.ndarray, bands: Sequence[float]) -> n
     Returns:
         (4, 2) float64 where the sides meet; of the pass before, where two sides became parallel.
     """
-    origin = points.mean(axis=0)
-    x, y = (points - origin).T
-    moments = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])  # (6, N)
+    origin = points.sum(axis=0) / len(points)
+    moments = np.empty((6, len(points)))  # sums of 1, x, y, xx, xy and yy
+    moments[0] = 1.0
+    moments[1:3] = (points - origin).T
+    moments[3:5] = moments[1] * moments[1:3]
+    moments[5] = moments[2] * moments[2]
     # Of four sides plain numbers: they cost a tenth of arrays of four.
     corners: list[_Point] = [(px, py) for px, py in (np.asarray(quad, np.float64) - origin).tolist()]
     for band in bands:
@@ -223,10 +231,7 @@ def quad_mask(quad: Quad, shape_hw: tuple[int, int]) -> np.ndarray:
     (x0, y0), (dx, dy) = corners.T, (corners[NEXT] - corners).T
     rows = dx[:, None] * (np.arange(height) - y0[:, None])
     columns = dy[:, None] * (np.arange(width) - x0[:, None])
-    mask = rows[0][:, None] >= columns[0]
-    for row, column in zip(rows[1:], columns[1:], strict=True):
-        mask &= row[:, None] >= column
-    return mask
+    return np.logical_and.reduce(rows[:, :, None] >= columns[:, None])
 
 
 def crop_quad(image: RgbImage, quad: Quad) -> RgbImage:
