@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From data to the shipped models, and to those that score them: each of those never saw two document types.
 #   models/recipe.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK
-# Wants a GPU, or hours of a processor with AVX-512 and BF16, gcc and 60 GB of disk; and in one environment the project
+# Wants a GPU, or hours of a processor with AVX-512 and BF16, gcc and 40 GB of disk; and in one environment the project
 # with its extras train-cpu and export, PyTorch and h5py. Pictures and networks that are there already are kept, so an
 # interrupted run goes on. The shipped files are replaced last. On any other processor: recipe-two-cores.sh.
 set -euo pipefail

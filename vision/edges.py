@@ -121,7 +121,7 @@ def edge_evidence(
 
 
 def _sums(profiles_of: np.ndarray) -> np.ndarray:
-    """Over a piece's profiles, (pieces, profiles, N): so few that adding them one by one is faster than `sum`."""
+    """Over a piece's profiles, (pieces, two or more, N): so few that adding them one by one is faster than `sum`."""
     total = profiles_of[:, 0] + profiles_of[:, 1]
     for number in range(2, profiles_of.shape[1]):
         total += profiles_of[:, number]

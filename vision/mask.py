@@ -43,15 +43,15 @@ def level_points(probability: np.ndarray, region: np.ndarray, threshold: float) 
     below = np.minimum(probability, np.float32(threshold - 1e-6))
     np.copyto(below, probability, where=region)
     padded = cv2.copyMakeBorder(below, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    inside = padded >= np.float32(threshold)
     values, width = padded.ravel(), padded.shape[1]
-    steps = np.flatnonzero(inside[:-1] != inside[1:]), np.flatnonzero(inside.ravel()[:-1] != inside.ravel()[1:])
-    points = np.empty((len(steps[0]) + len(steps[1]), 2))
-    for axis, places, own in ((0, steps[0], points[: len(steps[0])]), (1, steps[1], points[len(steps[0]) :])):
-        # The padding parts a row's end from the next one's start: both lie outside.
-        low, high = values.take(places), values.take(places + (1 if axis else width))
-        rows, columns = np.divmod(places, width)
-        own[:, 0], own[:, 1] = columns, rows
-        own -= 1.0  # the padding
-        own[:, 1 - axis] += (threshold - low) / (high - low)
-    return points
+    inside = values >= np.float32(threshold)
+    points = []
+    for axis, apart in ((0, width), (1, 1)):  # rows end and begin outside, in the padding
+        places = np.flatnonzero(inside[:-apart] != inside[apart:])
+        low, high = values.take(places), values.take(places + apart)
+        xy = np.empty((len(places), 2))
+        xy[:, 1], xy[:, 0] = np.divmod(places, width)
+        xy -= 1.0  # the padding
+        xy[:, 1 - axis] += (threshold - low) / (high - low)
+        points.append(xy)
+    return np.concatenate(points)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hashed.h"
+
 typedef uint16_t bf16;
 typedef __m512 vec; /* 16 channels */
 
@@ -239,15 +241,10 @@ void pool_backward(const bf16 *x, const bf16 *y, const bf16 *g, bf16 *gx, int B,
         }
 }
 
-/* Which of 16 values from number `at` on are kept where a share of limit / 2^32 is dropped: a hash of seed and number. */
+/* Which of 16 values from number `at` on are kept where a share of limit / 2^32 is dropped. */
 static inline __mmask16 kept(uint32_t at, uint32_t seed, uint32_t limit)
 {
-    __m512i h = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    h = _mm512_mullo_epi32(_mm512_add_epi32(_mm512_set1_epi32(at), h), _mm512_set1_epi32(0x9E3779B1));
-    h = _mm512_xor_si512(h, _mm512_set1_epi32(seed));
-    h = _mm512_mullo_epi32(_mm512_xor_si512(h, _mm512_srli_epi32(h, 15)), _mm512_set1_epi32(0x85EBCA6B));
-    h = _mm512_mullo_epi32(_mm512_xor_si512(h, _mm512_srli_epi32(h, 13)), _mm512_set1_epi32(0xC2B2AE35));
-    return _mm512_cmpge_epu32_mask(_mm512_xor_si512(h, _mm512_srli_epi32(h, 16)), _mm512_set1_epi32(limit));
+    return _mm512_cmpge_epu32_mask(hashed(at, seed), _mm512_set1_epi32(limit));
 }
 
 /* y = x, a share of it dropped and the rest times gain; of the gradient likewise. */

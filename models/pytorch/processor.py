@@ -31,8 +31,7 @@ class OnProcessor:
                 _, last, cut, _ = self._next(graph, "ReLU")
                 top = float("inf") if cut["max_value"] is None else float(cut["max_value"])
                 rectified = normalized, (1.0 - moved["momentum"], moved["epsilon"], top)
-                config = name, (config["kernel_size"][0], config["strides"][0]), rectified
-                kind, name = "Patches" if kind == "Conv2D" and config[1] != (1, 1) else kind, last
+                config, name = (name, config["strides"][0], rectified), last
             elif kind == "UpSampling2D":
                 _, name, _, (_, skip) = self._next(graph, "Concatenate")
                 inputs = [*inputs, skip]
@@ -65,20 +64,9 @@ class OnProcessor:
     def _run(self, kind: str, name: str, config: Any, x: list[Tensor]) -> Tensor:
         if kind == "InputLayer":
             return x[0].permute(0, 2, 3, 1)
-        if kind == "Patches":
-            layer, (size, stride), rectified = config
-            cut = patches(x[0], size, stride)
-            (kernel,) = self._own(layer, 1)  # (out, in, k, k)
-            mixed = kernel.permute(2, 3, 1, 0).reshape(-1, kernel.shape[0])
-            z = Pointwise.apply(cut, F.pad(mixed, (0, 0, 0, cut.shape[3] - len(mixed))))
-            return self._rectified(z, None, *rectified)
-        if kind == "Conv2D":
-            layer, _, rectified = config
-            (kernel,) = self._own(layer, 1)
-            return self._rectified(Pointwise.apply(x[0], kernel[:, :, 0, 0].t()), None, *rectified)
-        if kind == "SeparableConv2D":
-            layer, _, rectified = config
-            z = self._separable(x[0].to(torch.bfloat16).contiguous(), layer)
+        if kind in ("Conv2D", "SeparableConv2D"):
+            layer, stride, rectified = config
+            z = self._convolved(x[0], layer, stride) if kind == "Conv2D" else self._separable(x[0], layer)
             return self._rectified(z, x[1] if len(x) > 1 else None, *rectified)
         if kind == "MaxPooling2D":
             return Pooled.apply(x[0])
@@ -99,9 +87,18 @@ class OnProcessor:
     def _own(self, name: str, count: int) -> list[Tensor]:
         return [self._kept[f"{name}/{number}"] for number in range(count)]
 
+    def _convolved(self, x: Tensor, name: str, stride: int) -> Tensor:
+        (kernel,) = self._own(name, 1)  # (out, in, k, k)
+        mixed = kernel.permute(2, 3, 1, 0).reshape(-1, kernel.shape[0])
+        if kernel.shape[2] == 1:
+            return Pointwise.apply(x, mixed)
+        cut = patches(x, kernel.shape[2], stride)
+        return Pointwise.apply(cut, F.pad(mixed, (0, 0, 0, cut.shape[3] - len(mixed))))
+
     def _separable(self, x: Tensor, name: str) -> Tensor:
         depthwise, pointwise = self._own(name, 2)  # (1, in, 3, 3) in Keras's order, and (out, in, 1, 1)
         spread = depthwise.view(-1, 9).t().contiguous()
+        x = x.to(torch.bfloat16).contiguous()  # of pictures alone it is a copy
         return Pointwise.apply(Depthwise.apply(x, spread), pointwise[:, :, 0, 0].t())
 
     def _rectified(self, z: Tensor, added: Tensor | None, name: str, config: Any) -> Tensor:

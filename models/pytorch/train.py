@@ -5,7 +5,7 @@
 
 A base learns from drawn pictures alone, while more of them are drawn; of some presets in a smaller shape at first. From
 it one model is trained on the frames of all types, and three without two types each, which score them. On a GPU that
-takes minutes; without one some hours, on a processor of the kind that `kernels.c` wants.
+takes minutes; without one hours, on a processor of the kind that `kernels.c` wants.
 """
 
 from __future__ import annotations

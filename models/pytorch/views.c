@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hashed.h"
+
 typedef __m512 vec; /* 16 pixels beside each other */
 
 #define all _mm512_set1_ps
@@ -101,12 +103,7 @@ static vec power_of_two(vec x)
 /* 16 deviates, near enough to normal ones: the sums of four bytes of a hash. */
 static vec chance(uint32_t at, uint32_t seed)
 {
-    __m512i h = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    h = _mm512_mullo_epi32(_mm512_add_epi32(_mm512_set1_epi32(at), h), _mm512_set1_epi32(0x9E3779B1));
-    h = _mm512_xor_si512(h, _mm512_set1_epi32(seed));
-    h = _mm512_mullo_epi32(_mm512_xor_si512(h, _mm512_srli_epi32(h, 15)), _mm512_set1_epi32(0x85EBCA6B));
-    h = _mm512_mullo_epi32(_mm512_xor_si512(h, _mm512_srli_epi32(h, 13)), _mm512_set1_epi32(0xC2B2AE35));
-    h = _mm512_xor_si512(h, _mm512_srli_epi32(h, 16));
+    __m512i h = hashed(at, seed);
     vec sum = add(add(byte(h, 0), byte(h, 1)), add(byte(h, 2), byte(h, 3)));
     return mul(sub(sum, all(510.0f)), all(1.0f / 147.8f));
 }
