@@ -32,15 +32,17 @@ CANDIDATES: dict[str, tuple[str, Preset]] = {
     "edge": ("the shipped shape", EDGE),
     "edge-plain": ("without residual additions", replace(EDGE, residual=False)),
     "edge-shallow": ("one convolution a level", replace(EDGE, encoder=(1, 1, 1, 1, 1), residual=False)),
-    "edge-narrow": ("three quarters as wide", replace(EDGE, widths=(16, 32, 72, 128, 168))),
-    "edge-wide": ("half again as wide", replace(EDGE, widths=(32, 72, 144, 264, 336))),
+    "edge-narrow": ("three quarters as wide", replace(EDGE, widths=(24, 48, 72, 128, 168))),
+    "edge-wide": ("half again as wide", replace(EDGE, widths=(48, 96, 144, 264, 336))),
     "edge-four-levels": ("one level less", replace(
         EDGE, widths=EDGE.widths[:4], encoder=EDGE.encoder[:4], decoder=EDGE.decoder[:3])),
+    "edge-small": ("the shipped shape until this one grew from it", replace(
+        EDGE, widths=(24, 48, 96, 176, 224), encoder=(1, 2, 2, 3, 3), decoder=(1, 1, 1, 1))),
     "edge-decoder": ("two convolutions a level on the way up", replace(EDGE, decoder=(2, 2, 2, 2))),
     "edge-transposed": ("learned upsampling", replace(EDGE, transposed=True)),
     "edge-relu": ("activations without an upper end", replace(EDGE, relu_max=None)),
     "edge-stem2": ("stem of stride 2, half as wide, answer of 128x128", replace(
-        EDGE, stem_stride=2, widths=(12, 24, 48, 96, 176), encoder=(1, 1, 2, 2, 3))),
+        EDGE, stem_stride=2, widths=(16, 32, 48, 88, 112))),
     "nano": ("the small shape, 192x192", NANO),
 }  # fmt: skip
 

@@ -2,10 +2,12 @@
 
     python benchmarks/reference_gap.py DLC2021_DEV DRAWN \\
         --model reference models/reference.int8.tflite models/reference.training.json \\
-        --model unetlite-base WORK/exported/unetlite-base.int8.tflite models/unetlite-base.training.json
+        --model unetlite-base WORK/exported/unetlite-base.int8.tflite models/unetlite-base.training.json \\
+        --model unetlite-small WORK/exported/unetlite-small.int8.tflite models/unetlite-small.training.json
 
-No frame of DLC2021_DEV was in either training, nor a picture of DRAWN (see `benchmarks/kinds.py`). Quads are found as
-`unet-infer` finds them. How much each network has been taught stands beside what it reaches.
+Beside each summary lie those of the stages before it. No frame of DLC2021_DEV was in any of these trainings, nor a
+picture of DRAWN (see `benchmarks/kinds.py`). Quads are found as `unet-infer` finds them. How much each network has been
+taught stands beside what it reaches.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 import click
 import numpy as np
 from accuracy import CONDITIONS, read_conditions, score
+from courses import chain
 from kinds import pictures as drawn_pictures
 from kinds import told
 from tables import table, write_tables
@@ -47,11 +50,10 @@ def pictures(frames: Path, drawn: Path) -> Iterator[tuple[str, RgbImage, Quad | 
         yield (WITHOUT, image, None) if quad is None else (DRAWN, image, as_quad(quad))
 
 
-def line(name: str, summary: dict[str, Any], scores: dict[str, list[dict[str, Any]]]) -> list[Any]:
-    """A model's row: the mean quad IoU, the share >= 0.9, and the mean by the map alone."""
-    settings = summary["settings"]
-    in_stages = [stage for each in settings.get("rounds", []) for stage in each["stages"]] or [settings]
-    views = sum(stage["batch"] * stage["steps"] for stage in in_stages)
+def line(name: str, path: Path, scores: dict[str, list[dict[str, Any]]]) -> list[Any]:
+    """The row of a model and its summary's file: the mean quad IoU, the share >= 0.9, and the mean by the map alone."""
+    summary = read_json(path)
+    views = sum(views_of(each["settings"]) for each in chain(path.parent, path.name.split(".")[0]).values())
     pictures_seen = sum(each["pictures"] for each in summary["data"])
     cells = []
     for groups in (tuple(CONDITIONS), *((each,) for each in CONDITIONS), (DRAWN,)):
@@ -62,6 +64,12 @@ def line(name: str, summary: dict[str, Any], scores: dict[str, list[dict[str, An
     iou = summary["validation"]["document_iou"]
     sizes = [f"{count / 1e6:.2f} million" for count in (summary["parameters"], views)]
     return [f"`{name}`", *sizes, pictures_seen, f"{iou:.3f}", *cells, f"{sum(taken)} of {len(taken)}"]
+
+
+def views_of(settings: dict[str, Any]) -> int:
+    """How many views of pictures a stage with these settings has shown."""
+    in_stages = [stage for each in settings.get("rounds", []) for stage in each["stages"]] or [settings]
+    return sum(stage["batch"] * stage["steps"] for stage in in_stages)
 
 
 def stages(summary: dict[str, Any]) -> list[list[Any]]:
@@ -102,9 +110,9 @@ def main(frames: Path, drawn: Path, models: tuple[tuple[str, Path, Path], ...], 
                 scores[name][group].append({"found": segmenter(image).finding.quad is not None})
             else:
                 scores[name][group].append(score(segmenter, image, truth))
-    summaries = {name: read_json(path) for name, _, path in models}
-    tables = [table("", COLUMNS, [line(name, summary, scores[name]) for name, summary in summaries.items()])]
-    for name, summary in summaries.items():
+    tables = [table("", COLUMNS, [line(name, path, scores[name]) for name, _, path in models])]
+    for name, _, path in models:
+        summary = read_json(path)
         if "rounds" in summary["settings"]:
             title = f"How `{name}` was trained: {summary['date']}, {summary['machine']}"
             tables.append(table(title, STAGE_COLUMNS, stages(summary)))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The preset `reference` trained on drawn pictures, and what `unetlite-base` gives up against it.
+# The preset `reference` trained on drawn pictures, and what the small network gives up against it, before and after it grew.
 #   models/recipe-reference.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK
 # No GPU, but a processor with AVX-512 and BF16, gcc, and in one environment the project with its extras train-cpu and
 # export, PyTorch and h5py: some hours on two cores, and 30 GB of disk. What is there already is kept, so an interrupted
@@ -29,7 +29,9 @@ build_unet('reference', (160, 96)).save('$work/reference.keras')"
 [ -d "$work/validation-split" ] || unet-data prepare "$work/validation" --to "$work/validation-split" --split 25/75/0
 export_int8 "$work/models/reference.keras" 160x96
 export_int8 models/unetlite-base.keras 320x192
+export_int8 models/unetlite-small.keras 320x192
 cp "$work/models/reference.training.json" "$work/exported/reference.int8.tflite" models/
 python3 benchmarks/reference_gap.py "$frames" "$work/kinds" \
     --model reference models/reference.int8.tflite models/reference.training.json \
-    --model unetlite-base "$work/exported/unetlite-base.int8.tflite" models/unetlite-base.training.json
+    --model unetlite-base "$work/exported/unetlite-base.int8.tflite" models/unetlite-base.training.json \
+    --model unetlite-small "$work/exported/unetlite-small.int8.tflite" models/unetlite-small.training.json

@@ -11,9 +11,12 @@ work=$(realpath "$5")
 rm -f "$work/draw.failed"  # an earlier run's
 cd "$(dirname "$0")/.."
 
-untrained() { # PRESET: a network of the preset, of which training takes the layers
+untrained() { # NAME SHAPE: a network of which training takes the layers
     [ -f "$work/$1.keras" ] && return
-    python3 -c "from unetlite.training.unet import build_unet; build_unet('$1').save('$work/$1.keras')"
+    python3 -c "
+from dataclasses import replace
+from unetlite.training.unet import PRESETS, build_unet
+build_unet($2).save('$work/$1.keras')"
 }
 
 export_int8() { # NAME CALIBRATION OPTION...: of 600 hard pictures a rounding decides a few that the network doubts
@@ -21,8 +24,9 @@ export_int8() { # NAME CALIBRATION OPTION...: of 600 hard pictures a rounding de
         --max-image-loss 0.5 --to "$work/exported" --overwrite "${@:3}"
 }
 
-untrained edge
-untrained nano
+untrained edge "'edge'"
+untrained edge-small "replace(PRESETS['edge'], widths=(24, 48, 96, 176, 224), encoder=(1, 2, 2, 3, 3), decoder=(1,) * 4)"
+untrained nano "'nano'"
 models/pytorch/draw.sh "$backgrounds" "$faces" "$poses" "$frames" "$work" &
 python3 models/pytorch/train.py "$frames" "$work" \
     --model unetlite "$work/edge.keras" --model unetlite-nano "$work/nano.keras"
@@ -40,7 +44,9 @@ for name in unetlite unetlite-nano; do
     cp "$work/models/$name.keras" "$work/models/$name.training.json" models/
     cp "$work/exported/$name.int8.tflite" edge/models/
 done
-cp "$work"/models/unetlite-base.{keras,training.json} models/
+cp "$work"/models/unetlite-{small,base}.{keras,training.json} models/
+mkdir -p models/folds
+cp "$work"/exported/unetlite-fold?.int8.tflite models/folds/
 [ -f "$work/borders/borders.tflite" ] || python3 models/borders.py "$work/first" --to "$work/borders"
 cp "$work"/borders/borders.{keras,training.json} models/
 cp "$work/borders/borders.tflite" edge/models/

@@ -55,12 +55,12 @@ PRESETS = {
     "reference": Preset((64, 128, 256, 512, 1024), transposed=True, dropout=0.2, relu_max=None),
     # Cameras' pictures have one long side, and so have cards: lying in a lying input, neither is squeezed much.
     "edge": Preset(
-        (24, 48, 96, 176, 224),
+        (32, 64, 96, 176, 224),
         (320, 192),
         "turn",
         stem_stride=4,
-        encoder=(1, 2, 2, 3, 3),
-        decoder=(1, 1, 1, 1),
+        encoder=(1, 2, 3, 3, 3),
+        decoder=(2, 2, 1, 1),
         residual=True,
     ),
     "nano": Preset(

@@ -69,7 +69,13 @@ class Plan:
 
 
 PLANS = {
-    "unetlite": Plan("edge", Settings(256, 10500, 0.006, seed=1), Settings(256, 2500, 0.004, seed=2), 0.5),
+    "unetlite": Plan(
+        "edge",
+        Settings(256, 10500, 0.006, seed=1),
+        Settings(128, 1700, 0.0028, seed=2),
+        0.5,
+        Settings(128, 3515, 0.003, seed=1),
+    ),
     "unetlite-nano": Plan("nano", Settings(256, 3000, 0.006, seed=1), Settings(256, 600, 0.004, seed=2), 0.35),
 }
 
