@@ -27,7 +27,6 @@ from tables import table, write_tables
 
 from unetlite.edge.segmenter import load_segmenter
 from unetlite.vision.dataset import find_samples, read_quad
-from unetlite.vision.files import read_json
 from unetlite.vision.image import RgbImage, read_image
 from unetlite.vision.quad import Quad, as_quad
 
@@ -50,10 +49,10 @@ def pictures(frames: Path, drawn: Path) -> Iterator[tuple[str, RgbImage, Quad | 
         yield (WITHOUT, image, None) if quad is None else (DRAWN, image, as_quad(quad))
 
 
-def line(name: str, path: Path, scores: dict[str, list[dict[str, Any]]]) -> list[Any]:
-    """The row of a model and its summary's file: the mean quad IoU, the share >= 0.9, and the mean by the map alone."""
-    summary = read_json(path)
-    views = sum(views_of(each["settings"]) for each in chain(path.parent, path.name.split(".")[0]).values())
+def line(name: str, trainings: list[dict[str, Any]], scores: dict[str, list[dict[str, Any]]]) -> list[Any]:
+    """A model's row, with the summaries of all its trainings: mean quad IoU, share >= 0.9, mean by the map alone."""
+    summary = trainings[-1]
+    views = sum(views_of(each["settings"]) for each in trainings)
     pictures_seen = sum(each["pictures"] for each in summary["data"])
     cells = []
     for groups in (tuple(CONDITIONS), *((each,) for each in CONDITIONS), (DRAWN,)):
@@ -110,9 +109,11 @@ def main(frames: Path, drawn: Path, models: tuple[tuple[str, Path, Path], ...], 
                 scores[name][group].append({"found": segmenter(image).finding.quad is not None})
             else:
                 scores[name][group].append(score(segmenter, image, truth))
-    tables = [table("", COLUMNS, [line(name, path, scores[name]) for name, _, path in models])]
-    for name, _, path in models:
-        summary = read_json(path)
+    trainings = {
+        name: list(chain(path.parent, path.name.removesuffix(".training.json")).values()) for name, _, path in models
+    }
+    tables = [table("", COLUMNS, [line(name, each, scores[name]) for name, each in trainings.items()])]
+    for name, (*_, summary) in trainings.items():
         if "rounds" in summary["settings"]:
             title = f"How `{name}` was trained: {summary['date']}, {summary['machine']}"
             tables.append(table(title, STAGE_COLUMNS, stages(summary)))

@@ -18,8 +18,7 @@ cp demo-output/report.json docs/results/demo.json
 
 # What a short training on real photographs alone gives, on a type that it has not seen.
 unet-data prepare "$data" --to "$work/dlc2021-dev" --split 70/15/15 --licence "CC BY-SA 2.5"
-unet-train --data "$work/dlc2021-dev" --epochs 40 --loss dice+bce --min-confidence 0 \
-    --model-out "$work/dlc.keras"
+unet-train --data "$work/dlc2021-dev" --epochs 40 --loss dice+bce --min-confidence 0 --model-out "$work/dlc.keras"
 unet-export "$work/dlc.keras" --float32 --int8 --calibration "$work/dlc2021-dev" --validation "$work/dlc2021-dev" --to "$work/short"
 unet-benchmark run --threads 1 --data "$work/dlc2021-dev" --report docs/results/dlc2021-short.json --overwrite \
     --model "$work/short/dlc.float32.tflite" --model "$work/short/dlc.int8.tflite"

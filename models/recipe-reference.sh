@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The preset `reference` trained on drawn pictures, and what the small network gives up against it, before and after it grew.
+# The preset `reference` trained on drawn pictures, and what the small network gives up to it, before and after growing.
 #   models/recipe-reference.sh BACKGROUNDS FACES POSES.csv DLC2021_DEV WORK
 # No GPU, but a processor with AVX-512 and BF16, gcc, and in one environment the project with its extras train-cpu and
 # export, PyTorch and h5py: some hours on two cores, and 30 GB of disk. What is there already is kept, so an interrupted
